@@ -1,0 +1,34 @@
+"""streamer: cameras in, delivered alerts out.
+
+What a pipeline author needs, exported lazily: every child process imports this package, and none may pay for more
+than it uses (no torch in readers, engine or command line).
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Camera": "streamer.camera",
+    "Detections": "streamer.types",
+    "Detector": "streamer.pipeline",
+    "Event": "streamer.events",
+    "Frame": "streamer.types",
+    "Intrusion": "streamer.rules.intrusion",
+    "Loitering": "streamer.rules.loitering",
+    "Pipeline": "streamer.pipeline",
+    "Places": "streamer.places",
+    "Rule": "streamer.rules.rule",
+    "Tracker": "streamer.tracker",
+    "Tracks": "streamer.types",
+}
+
+__all__ = [*_EXPORTS, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import an exported name on first use (PEP 562)."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'streamer' has no attribute {name!r}")
+    return getattr(import_module(_EXPORTS[name]), name)
