@@ -1,0 +1,92 @@
+"""Every Prometheus metric of the daemon, in one place; the only door to prometheus_client.
+
+One `Metrics` object per engine with a registry of its own (nothing global, so tests and replays do not share counts).
+Base units, counters and histograms, never a rate that was averaged before it left; labels come from fixed small sets
+(camera, stage, reason, model, sink, outcome, kind), never a URL, pid or track id. Only the engine process has one:
+readers and workers report plain numbers over their channels.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The daemon's counters, gauges and histograms; attributes are named like the metrics without ``streamer_``."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry(auto_describe=True)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"streamer_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"streamer_{name}", text, labels, registry=registry)
+
+        def seconds(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"streamer_{name}", text, labels, registry=registry, buckets=LATENCY_BUCKETS)
+
+        # cameras
+        self.camera_up = gauge("camera_up", "1 while decoded video frames arrive and change", "camera")
+        self.camera_last_frame_timestamp_seconds = gauge(
+            "camera_last_frame_timestamp_seconds", "When the last analysed frame was captured, UTC epoch", "camera"
+        )
+        self.camera_blind_seconds = counter("camera_blind_seconds", "Time without analysed video", "camera")
+        self.reconnects = counter("reconnects", "Sessions that ended, by cause", "camera", "reason")
+        self.sessions = counter("sessions", "Sessions that delivered a first frame", "camera")
+        self.bytes_received = counter("received_bytes", "Encoded video received", "camera")
+        # frames: stage is decode, sample, slot, mailbox or inference; outcome is ok, or the reason of the drop
+        self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
+        self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
+        # inference
+        self.batch_size = Histogram(
+            "streamer_batch_size",
+            "Frames in a batch",
+            ("model",),
+            registry=registry,
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+        )
+        self.inference_seconds = seconds("inference_seconds", "Sending a batch to its answer", "model")
+        self.queue_wait_seconds = seconds("queue_wait_seconds", "A request waiting for its batch", "model")
+        self.inference_requests = counter("inference_requests", "Requests by what became of them", "model", "outcome")
+        self.worker_restarts = counter("worker_restarts", "Inference workers started again, by reason", "reason")
+        self.reader_restarts = counter("reader_restarts", "Reader processes started again, by reason", "reason")
+        self.loop_restarts = counter("loop_restarts", "Supervised loops started again after an error", "loop")
+        self.degraded = gauge("degraded", "1 while a part spent its restart budget and is retried slowly", "part")
+        self.overloaded = gauge("overloaded", "1 while offered work exceeds what is served")
+        # events and alerts
+        self.events = counter("events", "Events by camera, kind and state", "camera", "kind", "state")
+        self.event_seconds = seconds("event_seconds", "Capture of a frame to the events that it caused", "camera")
+        self.frame_seconds = seconds("frame_seconds", "Capture of a frame to the end of its analysis", "camera")
+        self.alert_seconds = seconds("alert_seconds", "Capture of the deciding frame to delivery by a sink", "sink")
+        self.alerts = counter("alerts", "Alerts by sink and outcome", "sink", "outcome")
+        self.alerts_suppressed = counter("alerts_suppressed", "Events that nobody was told of, by reason", "reason")
+        self.outbox_depth = gauge("outbox_depth", "Alerts waiting for a sink", "sink")
+        self.outbox_oldest_seconds = gauge("outbox_oldest_seconds", "Age of the oldest waiting alert", "sink")
+        self.dead_letters = gauge("dead_letters", "Alerts that a sink gave up", "sink")
+        # the daemon
+        self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
+        self.process_cpu_seconds = counter("process_cpu_seconds", "CPU time of the daemon by stage", "stage")
+        self.process_memory_bytes = gauge("process_memory_bytes", "Resident memory by process role", "role")
+        self.start_time_seconds = gauge("start_time_seconds", "When the daemon started, UTC epoch")
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def value(self, name: str, **labels: str) -> float:
+        """One sample, by its full exported name (``streamer_frames_total``); 0.0 if it was never touched."""
+        value = self.registry.get_sample_value(name, labels)
+        return 0.0 if value is None else value
+
+    def forget_camera(self, camera: str) -> None:
+        """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
+        for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
+            if (camera,) in gauge._metrics:  # noqa: SLF001 - the library has no public test for a label set
+                gauge.remove(camera)
+
+
+_FRAME_LABELS = ("camera", "stage", "outcome")
