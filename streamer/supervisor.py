@@ -51,7 +51,7 @@ class Budget:
         if len(recent) > self._restarts.limit:
             self._mark(True)
             return self._restarts.slow_s
-        return min(self._restarts.first_s * 2 ** (len(recent) - 1), self._restarts.slow_s)
+        return float(min(self._restarts.first_s * 2.0 ** (len(recent) - 1), self._restarts.slow_s))
 
     def healthy(self) -> None:
         """Note that the part works; ends `degraded` once the window holds no failure beyond the budget."""
