@@ -56,6 +56,8 @@ class Metrics:
         self.reader_restarts = counter("reader_restarts", "Reader processes started again, by reason", "reason")
         self.loop_restarts = counter("loop_restarts", "Supervised loops started again after an error", "loop")
         self.degraded = gauge("degraded", "1 while a part spent its restart budget and is retried slowly", "part")
+        self.degraded_parts: set[str] = set()
+        """Names behind `degraded`, for those who raise the alert."""
         self.overloaded = gauge("overloaded", "1 while offered work exceeds what is served")
         # events and alerts
         self.events = counter("events", "Events by camera, kind and state", "camera", "kind", "state")

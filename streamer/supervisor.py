@@ -73,6 +73,7 @@ class Budget:
         self.degraded = degraded
         if self._metrics is not None:
             self._metrics.degraded.labels(self.part).set(int(degraded))
+            (self._metrics.degraded_parts.add if degraded else self._metrics.degraded_parts.discard)(self.part)
 
 
 async def supervise(

@@ -1,0 +1,170 @@
+"""The base class of pipelines, the handles of their models, and how a pipeline is found by name.
+
+A pipeline is a settings model with one method, `watch`, that reads as what happens to one camera. It imports only what
+`streamer` exports. Its `Detector` fields hold a model's name until the engine binds them; a bound handle is awaited
+with a frame, and what is awaited at the same time for other cameras is computed in the same batch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from streamer.camera import Camera
+from streamer.errors import InputError, StreamerError
+from streamer.events import Event
+from streamer.rules.rule import Rule
+from streamer.types import Detections, Frame
+
+Ask = Callable[[str, Frame], Awaitable[Detections]]
+"""Asks a model by name about a frame."""
+
+ENTRY_POINTS = "streamer.pipelines"
+
+
+class Detector:
+    """A detector by name; awaiting it with a frame gives Detections (unknown ones if nobody can answer in time)."""
+
+    __slots__ = ("_ask", "name")
+
+    def __init__(self, name: str, ask: Ask | None = None):
+        self.name = name
+        self._ask = ask
+
+    async def __call__(self, frame: Frame) -> Detections:
+        """What is seen in the frame; batched with the calls for all other cameras.
+
+        Raises:
+            StreamerError: nobody bound this handle to a model.
+        """
+        if self._ask is None:
+            raise StreamerError(f"detector {self.name!r}: not bound to a model; call Pipeline.bind first")
+        return await self._ask(self.name, frame)
+
+    def bound(self, ask: Ask) -> Detector:
+        """The same detector, answered by `ask`."""
+        return Detector(self.name, ask)
+
+    def __repr__(self) -> str:
+        return f"Detector({self.name!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """In YAML a detector is the name of a model."""
+        from_name = core_schema.no_info_after_validator_function(cls, core_schema.str_schema(min_length=1))
+        return core_schema.json_or_python_schema(
+            json_schema=from_name,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_name]),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda handle: handle.name),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """For editors: a string."""
+        return {"type": "string", "description": "Name of a model."}
+
+
+class Pipeline(BaseModel):
+    """What happens to one camera, as settings and one method."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+    def watch(self, camera: Camera) -> AsyncIterator[Event]:
+        """Turn the camera's frames into events; called anew after each long gap. All state lives in its locals."""
+        raise NotImplementedError(f"{type(self).__name__} must define `async def watch(self, camera)`")
+
+    def enabled_rules(self) -> list[Rule]:
+        """The rules that the settings switch on, in the order of the fields."""
+        return [rule for rule in self._values() if isinstance(rule, Rule)]
+
+    def models(self) -> list[str]:
+        """Names of the models that this pipeline asks."""
+        return [handle.name for handle in self._values() if isinstance(handle, Detector)]
+
+    def bind(self, ask: Ask) -> Self:
+        """A copy whose model handles are answered by `ask`."""
+        names = type(self).model_fields
+        handles = {name: getattr(self, name) for name in names if isinstance(getattr(self, name), Detector)}
+        return self.model_copy(update={name: handle.bound(ask) for name, handle in handles.items()})
+
+    def _values(self) -> list[Any]:
+        return [getattr(self, name) for name in type(self).model_fields]
+
+
+def load_pipeline(use: str, base_dir: Path | None = None) -> type[Pipeline]:
+    """The pipeline class that a site's `use` names.
+
+    Args:
+        use: an entry point (``surveillance``), a dotted name (``mine.yard:Yard``), or a file (``yard.py``, optionally
+            ``yard.py:Yard``).
+        base_dir: where relative file paths begin.
+
+    Raises:
+        InputError: nothing by that name, or what is there is no pipeline.
+    """
+    if ".py" in use:
+        path, _, attribute = use.partition(":")
+        return _pick(_load_file((base_dir or Path()) / path), attribute, use)
+    if ":" in use or "." in use:
+        module, _, attribute = use.partition(":")
+        if not attribute:
+            module, _, attribute = use.rpartition(".")
+        return _pick(_import(module, use), attribute, use)
+    known = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if use not in known:
+        raise InputError(
+            f"pipeline {use!r}: no such entry point; known: {', '.join(sorted(known)) or 'none'}; "
+            "or give a dotted name or the path of a .py file"
+        )
+    return _pick(known[use].load(), "", use)
+
+
+def _load_file(path: Path) -> Any:
+    if not path.is_file():
+        raise InputError(f"pipeline {str(path)!r}: no such file")
+    name = f"streamer_pipeline_{path.stem}_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # a .py path always has a spec and a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic resolves annotations through it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"pipeline {str(path)!r}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _import(module: str, use: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        raise InputError(f"pipeline {use!r}: cannot import {module!r}: {type(error).__name__}: {error}") from error
+
+
+def _pick(found: Any, attribute: str, use: str) -> type[Pipeline]:
+    """The one pipeline class in what was loaded."""
+    candidates: list[Any]
+    if isinstance(found, type):
+        candidates = [found]
+    elif attribute:
+        candidates = [getattr(found, attribute, None)]
+    else:
+        candidates = [v for v in vars(found).values() if _is_pipeline(v) and v.__module__ == found.__name__]
+    good = [candidate for candidate in candidates if _is_pipeline(candidate)]
+    if len(good) != 1:
+        raise InputError(f"pipeline {use!r}: expected one subclass of streamer.Pipeline there, found {len(good)}")
+    return good[0]
+
+
+def _is_pipeline(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Pipeline) and value is not Pipeline

@@ -1,0 +1,1 @@
+"""Rules: one behaviour a file, its settings and its logic together."""

@@ -1,0 +1,98 @@
+"""Intrusion: somebody is in a zone where nobody should be, and stays there.
+
+The zone test is the foot point; the minimum stay keeps out those who only brush the edge, and one confident sighting is
+asked for so that flicker of the detector alone raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from streamer.errors import InputError
+from streamer.events import Event
+from streamer.places import Places
+from streamer.rules.dwell import Stay, Stays
+from streamer.rules.rule import Judge, KnownTime, Rule
+from streamer.types import Frame, Scores, Tracks
+
+
+class Intrusion(Rule):
+    """Somebody enters a zone and stays."""
+
+    kind: ClassVar[str] = "intrusion"
+
+    zones: list[str] = Field(min_length=1, description="Zones to watch; each camera that runs this rule draws them.")
+    min_seconds: float = Field(1.0, ge=0, description="Stay in the zone before it counts, seconds.")
+    leave_seconds: float = Field(2.0, gt=0, description="Outside or unseen for this long ends it, seconds.")
+    labels: list[str] = Field(["person", "motion"], description="What counts; names of the detector's classes.")
+    min_confidence: float = Field(0.4, ge=0, le=1, description="Best confidence in the zone that is asked for.")
+
+    def begin(self, places: Places) -> Judge:
+        """See Rule."""
+        missing = [name for name in self.zones if name not in places.zones]
+        if missing:
+            raise InputError(
+                f"{self.kind}: zone {missing[0]!r} is not drawn on this camera; "
+                f"it has: {', '.join(places.zones) or 'none'}"
+            )
+        return _Dwelling(self, places)
+
+    def places_needed(self) -> dict[str, list[str]]:
+        """See Rule."""
+        return {"zones": self.zones}
+
+
+class _Dwelling(Judge):
+    """Announces stays that last, and their end."""
+
+    def __init__(self, rule: Intrusion, places: Places):
+        self._rule = rule
+        self._stays = Stays([places.zones[name] for name in rule.zones], rule.leave_seconds)
+        self._known = KnownTime()
+
+    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+        """See Judge."""
+        known_time = self._known.advance(frame.time, tracks.known)
+        if not tracks.known:
+            return
+        counted = [i for i in range(len(tracks)) if tracks.label(i) in self._rule.labels]
+        present, ended = self._stays.update(frame.time, known_time, _some(tracks, counted))
+        for stay in present:
+            if not stay.announced and self._lasts(stay) and self._rule.holds_at(frame.time):
+                stay.announced = True
+                yield self._event("begin", frame.time, stay)
+        for stay in ended:
+            if stay.announced:
+                yield self._event("end", frame.time, stay)
+
+    def _lasts(self, stay: Stay) -> bool:
+        # capture times are floats: 0.2 s five times over is a hair less than 1 s
+        return stay.dwell_s() >= self._rule.min_seconds - 1e-6 and stay.confidence >= self._rule.min_confidence
+
+    def _event(self, state: str, time: float, stay: Stay) -> Event:
+        return self._rule.event(
+            "begin" if state == "begin" else "end",
+            time,
+            key=(stay.zone, stay.number),
+            started=stay.entered_at,
+            ended=stay.inside_at if state == "end" else None,
+            zone=stay.zone,
+            track_id=stay.track_id,
+            label=stay.label,
+            confidence=min(stay.confidence, 1.0),
+            box=stay.box,
+            detail={
+                "dwell_s": round(stay.dwell_s(), 2),
+                "min_seconds": self._rule.min_seconds,
+                "min_confidence": self._rule.min_confidence,
+            },
+        )
+
+
+def _some(tracks: Tracks, indices: list[int]) -> Tracks:
+    import numpy as np
+
+    return tracks if len(indices) == len(tracks) else tracks.pick(np.array(indices, np.int64))

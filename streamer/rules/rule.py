@@ -1,0 +1,89 @@
+"""What all rules share: the settings that route their events, and the judge that a camera gets.
+
+A rule is a settings model; `begin` makes the `Judge` that holds the rule's memory of one camera. Judges are fed each
+frame's tracks and yield events. They count capture time only: an `unknown` answer stops their clock, never ends
+anything. No I/O; called from pipelines in the engine, replay and tests alike.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamer.events import Event, Severity, State
+from streamer.places import Places
+from streamer.schedule import When
+from streamer.types import Frame, Scores, Tracks
+
+_EPOCH_S = 1e8  # replay counts from the video's start; no video lasts three years
+
+
+class Rule(BaseModel):
+    """Settings of a behaviour."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    kind: ClassVar[str]
+    """The vocabulary word of its events."""
+
+    severity: Severity = Field("warning", description="info, warning or critical.")
+    when: When | None = Field(
+        None, description='When the rule holds, e.g. "Mon-Fri 22:00-06:00"; always if left out. Replay ignores it.'
+    )
+    cooldown_seconds: float | None = Field(
+        None, ge=0, description="Alerts of this kind and camera are at least this far apart; default: alerts."
+    )
+    sinks: list[str] | None = Field(None, description="Names of the sinks that are told; default: alerts.sinks.")
+
+    def begin(self, places: Places) -> Judge:
+        """The memory of this rule for one camera, empty.
+
+        Raises:
+            InputError: a place that the rule names is not drawn on this camera.
+        """
+        raise NotImplementedError
+
+    def places_needed(self) -> dict[str, list[str]]:
+        """Names that a camera must have: ``{"zones": [...], "lines": [...], "lanes": [...]}``; for `check`."""
+        return {}
+
+    def holds_at(self, time: float) -> bool:
+        """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""
+        return self.when is None or time < _EPOCH_S or self.when.holds(time)
+
+    def event(self, state: State, time: float, **fields: Any) -> Event:
+        """An event of this rule, with its routing filled in."""
+        return Event(
+            kind=self.kind,
+            state=state,
+            time=time,
+            severity=self.severity,
+            cooldown_s=self.cooldown_seconds,
+            sinks=None if self.sinks is None else tuple(self.sinks),
+            **fields,
+        )
+
+
+class Judge(ABC):
+    """The memory of one rule for one camera."""
+
+    @abstractmethod
+    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+        """What this frame changes; called once for every analysed frame, in order of capture time."""
+
+
+class KnownTime:
+    """Capture time without the stretches in which nobody knew what was to be seen."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._unknown_s = 0.0
+
+    def advance(self, time: float, known: bool) -> float:
+        """Move to a frame's capture time; the seconds of known time so far."""
+        if not known and self._last is not None:
+            self._unknown_s += time - self._last
+        self._last = time
+        return time - self._unknown_s
