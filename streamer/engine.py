@@ -1,0 +1,277 @@
+"""THE MAIN PATH. Frames come in from the readers, pipelines watch them, events become alerts in the outbox.
+
+Read this file first; everything else is called from here, in this order:
+
+    readers ──frame──▶ Camera (mailbox of one) ──▶ Pipeline.watch ──event──▶ IncidentBook ──▶ AlertPolicy ──▶ Outbox
+                                                     │    ▲
+                                            frame    ▼    │ detections (batched across cameras)
+                                                    Models
+
+One asyncio task a camera and pipeline, all on one loop. The engine never decodes, infers, draws or sends: readers,
+workers and sinks do. It holds no pixels longer than a pipeline needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from streamer import log
+from streamer.alerts import AlertPolicy, Suppressed
+from streamer.camera import Camera, Watching
+from streamer.clock import Clock
+from streamer.errors import StoreError, StreamerError
+from streamer.events import Event, IncidentBook
+from streamer.health import Vigil
+from streamer.inference.client import Models
+from streamer.ingest.health import Health
+from streamer.ingest.readers import Readers
+from streamer.ingest.settings import CameraSpec
+from streamer.metrics import Metrics
+from streamer.outbox import Outbox
+from streamer.pipeline import Pipeline
+from streamer.places import Places
+from streamer.store import Store
+from streamer.supervisor import Budget, Restarts, supervise
+from streamer.types import Frame
+
+logger = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraPlan:
+    """What the engine does with one camera."""
+
+    spec: CameraSpec
+    places: Places
+    pipelines: Mapping[str, Pipeline]
+    """By their name in the configuration; handles not bound yet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What the engine works with; built by the daemon, replaced by fakes in tests."""
+
+    readers: Readers
+    models: Models
+    policy: AlertPolicy
+    outbox: Outbox
+    store: Store
+    vigil: Vigil
+    metrics: Metrics
+    clock: Clock
+    watching: Watching = field(default_factory=Watching)
+    restarts: Restarts = field(default_factory=Restarts)
+    told: Callable[[Event], None] = lambda event: None
+    """Called with every event after it was dealt with; for the console and the status page."""
+
+
+class Engine:
+    """Runs every pipeline on every camera that names it."""
+
+    def __init__(self, parts: Parts):
+        self.parts = parts
+        self.book = IncidentBook()
+        self.progress_at = parts.clock.monotonic()
+        """When the loop last went round, on CLOCK_MONOTONIC; feeds the watchdog."""
+        self._plans: dict[str, CameraPlan] = {}
+        self._cameras: dict[str, dict[str, Camera]] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._evidence: set[asyncio.Task[None]] = set()
+        self._leases: dict[int, int] = {}
+
+    # --- the journey of a frame ---
+
+    def on_frame(self, frame: Frame) -> None:
+        """A reader has a frame: leave it in the mailbox of every pipeline that watches this camera."""
+        watchers = self._cameras.get(frame.camera, {})
+        self._leases[id(frame)] = len(watchers)
+        if not watchers:
+            self._release(frame)
+        for camera in watchers.values():
+            camera.put(frame)
+
+    async def _watch(self, camera: Camera, name: str, pipeline: Pipeline) -> None:
+        """One pipeline on one camera, for as long as it is configured."""
+        try:
+            async with aclosing(watch(camera, name, pipeline, self.book)) as events:
+                async for event in events:
+                    await self.tell(event)
+        except Exception:
+            for end in self.book.end_all(self._now(camera), "error", camera.name, name):
+                await self.tell(end)
+            raise
+
+    async def tell(self, event: Event) -> None:
+        """An event has its incident: decide who is told, and have it written down before anything is sent."""
+        metrics, clock = self.parts.metrics, self.parts.clock
+        metrics.events.labels(event.camera, event.kind, event.state).inc()
+        if event.captured_at is not None and event.state == "begin":
+            metrics.event_seconds.labels(event.camera).observe(clock.monotonic() - event.captured_at)
+        try:
+            await self._keep(event)
+            alert = self.parts.policy.decide(event)
+            if isinstance(alert, Suppressed):
+                metrics.alerts_suppressed.labels(alert.reason).inc()
+            elif await self.parts.outbox.put(alert, expects_snapshot=event.frame_index is not None):
+                self._spawn(self._attach_snapshot(alert.id, event))
+        except StoreError as error:
+            # a full disk must not blind the cameras: say it, count it, go on watching
+            metrics.alerts.labels("outbox", "not_stored").inc()
+            logger.error("%s at %s could not be stored: %s", event.kind, event.camera, error)
+        self.parts.told(event)
+
+    async def _keep(self, event: Event) -> None:
+        """Open incidents survive a crash: the next daemon ends what this one began."""
+        if event.state == "begin":
+            await self.parts.store.save_incident(event)
+        elif event.state == "end":
+            await self.parts.store.drop_incident(event.id)
+
+    async def _attach_snapshot(self, alert_id: str, event: Event) -> None:
+        path = self.parts.store.snapshot_path(alert_id)
+        boxes = [] if event.box is None else [event.box]
+        taken = event.frame_index is not None and await self.parts.readers.snapshot(
+            event.camera, event.session or 0, event.frame_index, boxes, path
+        )
+        await self.parts.outbox.attach(alert_id, path if taken else None)
+
+    def _done(self, frame: Frame, outcome: str) -> None:
+        """A pipeline has finished with a frame, or never got to it; the last one gives the slot back."""
+        parts, stage = self.parts, "analyze" if outcome == "ok" else "mailbox"
+        parts.metrics.frames.labels(frame.camera, stage, outcome).inc()
+        if outcome == "ok":
+            parts.metrics.frame_seconds.labels(frame.camera).observe(parts.clock.monotonic() - frame.captured_at)
+        parts.vigil.count(served=int(outcome == "ok"), dropped=int(outcome != "ok"))
+        self._release(frame)
+
+    def _release(self, frame: Frame) -> None:
+        left = self._leases.get(id(frame), 0) - 1
+        if left > 0:
+            self._leases[id(frame)] = left
+        else:
+            self._leases.pop(id(frame), None)
+            self.parts.readers.release(frame)
+
+    # --- cameras come and go ---
+
+    def set_cameras(self, plans: Sequence[CameraPlan]) -> None:
+        """Watch exactly these cameras; what did not change is not touched."""
+        wanted = {plan.spec.name: plan for plan in plans}
+        for name in [name for name in self._plans if wanted.get(name) is not self._plans[name]]:
+            self._stop_camera(name)
+        for name, plan in wanted.items():
+            if name not in self._plans:
+                self._start_camera(plan)
+        self.parts.vigil.set_cameras({name: plan.spec.analyze_fps for name, plan in wanted.items()})
+        self.parts.readers.set_cameras([plan.spec for plan in plans])
+
+    def _start_camera(self, plan: CameraPlan) -> None:
+        name = plan.spec.name
+        self._plans[name] = plan
+        self._cameras[name] = {}
+        for pipeline_name, pipeline in plan.pipelines.items():
+            camera = Camera(name, plan.places, self.parts.watching, self._done)
+            self._cameras[name][pipeline_name] = camera
+            self._tasks[name, pipeline_name] = asyncio.create_task(
+                self._supervised(camera, pipeline_name, pipeline.bind(self.parts.models.ask)),
+                name=f"{name}/{pipeline_name}",
+            )
+
+    async def _supervised(self, camera: Camera, name: str, pipeline: Pipeline) -> None:
+        parts = self.parts
+        budget = Budget(f"pipeline {name} on {camera.name}", parts.restarts, parts.clock, parts.metrics)
+        await supervise(
+            f"pipeline {name}", lambda: self._watch(camera, name, pipeline), budget, parts.clock, parts.metrics
+        )
+
+    def _stop_camera(self, name: str) -> None:
+        del self._plans[name]
+        cameras = self._cameras.pop(name)
+        for pipeline_name, camera in cameras.items():
+            self._tasks.pop((name, pipeline_name)).cancel()
+            camera.clear()
+            for end in self.book.end_all(self._now(camera), "reload", name, pipeline_name):
+                self._spawn(self.tell(end))
+        self.parts.metrics.forget_camera(name)
+
+    def on_health(self, health: Health) -> None:
+        """A reader says how a camera is."""
+        self.parts.vigil.hear(health)
+        self._spawn(self.parts.outbox.camera_state(health.camera, health.state == "live"))
+
+    # --- the life of the engine ---
+
+    async def run(self) -> None:
+        """Look after what only time tells, until cancelled; the cameras run in tasks of their own."""
+        for begun in await self.parts.store.open_incidents():
+            self.book.reopen(begun)
+        for end in self.book.end_all(self.parts.clock.time(), "restart"):
+            await self.tell(end)
+        while True:
+            for event in self.parts.vigil.judge():
+                known = self.book.enter(event)
+                if known is not None:
+                    await self.tell(known)
+            self.progress_at = self.parts.clock.monotonic()
+            await self.parts.clock.sleep(0.5)
+
+    async def stop(self) -> None:
+        """End all watching and write down the ends of what is open; nothing is lost."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for end in self.book.end_all(self.parts.clock.time(), "stop"):
+            await self.tell(end)
+        if self._evidence:
+            await asyncio.wait(self._evidence, timeout=2.0)
+
+    def _now(self, camera: Camera) -> float:
+        return camera.current.time if camera.current is not None else self.parts.clock.time()
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._evidence.add(task)
+        task.add_done_callback(self._evidence.discard)
+
+
+async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBook) -> AsyncIterator[Event]:
+    """All that one pipeline says about one camera, through every gap, as named incidents.
+
+    The same path live, in replay and in evaluation. Ends when the camera is closed.
+
+    Args:
+        camera: gives the frames.
+        name: the pipeline's name in the configuration.
+        pipeline: with its models bound.
+        book: where the incidents are kept; ends what is open when frames stop coming.
+    """
+    while not camera.closed:
+        taken = camera.taken
+        async with aclosing(pipeline.watch(camera)) as events:  # type: ignore[type-var]
+            async for event in events:
+                known = book.enter(_stamped(event, camera, name))
+                if known is not None:
+                    yield known
+        if camera.taken == taken and not camera.closed:
+            raise StreamerError(
+                f"pipeline {name!r} on camera {camera.name!r}: `watch` returned without reading a frame"
+            )
+        if camera.current is not None:
+            for end in book.end_all(camera.current.time, "gap" if not camera.closed else "end", camera.name, name):
+                yield end
+
+
+def _stamped(event: Event, camera: Camera, pipeline: str) -> Event:
+    """The event with what the pipeline need not say: where it happened, and on which frame."""
+    frame = camera.current
+    return replace(
+        event,
+        camera=camera.name,
+        pipeline=pipeline,
+        frame_index=None if frame is None else frame.index,
+        session=None if frame is None else frame.session,
+        captured_at=None if frame is None else frame.captured_at,
+    )

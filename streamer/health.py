@@ -1,0 +1,188 @@
+"""The vigil: when a camera goes blind, or this machine cannot keep up, that is an alert like any other.
+
+Hears from the readers how each camera is, counts what was offered and served, and every half second judges what that
+means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `overloaded` and `degraded` events, each
+debounced, each with its end as the recovery. Pure state on a clock; called by the engine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamer.clock import Clock
+from streamer.errors import CAUSES
+from streamer.events import SYSTEM, Event, Severity, State
+from streamer.ingest.health import Health
+from streamer.metrics import Metrics
+
+EVERYWHERE = "*"
+"""The `camera` of events that concern no single one."""
+
+_PICTURE_KINDS = {"frozen": "camera_frozen", "black": "camera_tampered"}
+
+
+class VigilSettings(BaseModel):
+    """When the system itself raises an alert."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    offline_seconds: float = Field(10.0, ge=0, description="Blind for this long is camera_offline, seconds.")
+    recovery_seconds: float = Field(3.0, ge=0, description="Seeing for this long ends camera_offline, seconds.")
+    offline_severity: Severity = Field("critical", description="Severity of camera_offline and camera_frozen.")
+    overload_seconds: float = Field(10.0, gt=0, description="Window over which offered and served are compared.")
+    overload_share: float = Field(0.1, gt=0, lt=1, description="Share of frames dropped by us that is overloaded.")
+    alerts: bool = Field(True, description="False: judge and show, but raise no events of the system itself.")
+
+
+@dataclass(slots=True)
+class _CameraState:
+    health: Health | None = None
+    blind_since: float | None = None
+    """Monotonic seconds since when no video was seen; None while it is seen."""
+    seeing_since: float | None = None
+    offline: bool = False
+
+
+class Vigil:
+    """What the system knows of its own blindness."""
+
+    def __init__(self, settings: VigilSettings, metrics: Metrics, clock: Clock):
+        self.settings = settings
+        self.overloaded = False
+        self._metrics = metrics
+        self._clock = clock
+        self._cameras: dict[str, _CameraState] = {}
+        self._picture: dict[tuple[str, str], bool] = {}
+        self._work: deque[tuple[float, int, int]] = deque()
+        self._overload_quiet_at = 0.0
+        self._degraded: set[str] = set()
+        self._last_judged = clock.monotonic()
+
+    def set_cameras(self, cameras: dict[str, float]) -> None:
+        """Look after exactly these; a new one counts as blind from now on."""
+        now = self._clock.monotonic()
+        for name in [name for name in self._cameras if name not in cameras]:
+            del self._cameras[name]
+        for name in cameras:
+            self._cameras.setdefault(name, _CameraState(blind_since=now))
+
+    def hear(self, health: Health) -> None:
+        """A reader says how a camera is."""
+        state = self._cameras.get(health.camera)
+        if state is None:
+            return  # it left the configuration while the message was on its way
+        now = self._clock.monotonic()
+        sees = health.state == "live"
+        if sees and state.blind_since is not None:
+            state.blind_since, state.seeing_since = None, now
+        elif not sees and state.blind_since is None:
+            state.blind_since, state.seeing_since = now, None
+        if health.cause is None and not sees and state.health is not None:
+            # "connecting again" must not wipe out why the last session ended
+            health = health.with_cause(state.health.cause, state.health.detail)
+        state.health = health
+        self._metrics.camera_up.labels(health.camera).set(int(sees and health.picture == "ok"))
+
+    def health(self, camera: str) -> Health | None:
+        """The last word on a camera."""
+        state = self._cameras.get(camera)
+        return None if state is None else state.health
+
+    def count(self, served: int = 0, dropped: int = 0) -> None:
+        """Note frames that were analysed, and frames that this machine had to drop."""
+        now = self._clock.monotonic()
+        if self._work and now - self._work[-1][0] < 0.25:  # buckets: the deque stays small at any rate
+            at, s, d = self._work[-1]
+            self._work[-1] = (at, s + served, d + dropped)
+        else:
+            self._work.append((now, served, dropped))
+
+    def judge(self) -> Iterator[Event]:
+        """The events that are due now."""
+        now = self._clock.monotonic()
+        for name, state in self._cameras.items():
+            if state.blind_since is not None:
+                self._metrics.camera_blind_seconds.labels(name).inc(now - max(self._last_judged, state.blind_since))
+        self._last_judged = now
+        if not self.settings.alerts:
+            return
+        for name, state in self._cameras.items():
+            yield from self._offline(name, state, now)
+            yield from self._pictures(name, state)
+        yield from self._overload(now)
+        yield from self._degradation()
+
+    def _offline(self, name: str, state: _CameraState, now: float) -> Iterator[Event]:
+        blind_since, seeing_since = state.blind_since, state.seeing_since
+        if not state.offline and blind_since is not None and now - blind_since >= self.settings.offline_seconds:
+            state.offline = True
+            yield self._event("camera_offline", "begin", name, now - blind_since, _why(state.health))
+        elif state.offline and seeing_since is not None and now - seeing_since >= self.settings.recovery_seconds:
+            state.offline = False
+            yield self._event("camera_offline", "end", name, now - seeing_since, {})
+
+    def _pictures(self, name: str, state: _CameraState) -> Iterator[Event]:
+        picture = state.health.picture if state.health is not None and state.health.state == "live" else None
+        for looks, kind in _PICTURE_KINDS.items():
+            was = self._picture.get((name, looks), False)
+            # a camera that went offline keeps what it last looked like: offline says the rest
+            now_is = was if picture is None else picture == looks
+            if now_is != was:
+                self._picture[name, looks] = now_is
+                yield self._event(kind, "begin" if now_is else "end", name, 0.0, _reason(looks) if now_is else {})
+
+    def _overload(self, now: float) -> Iterator[Event]:
+        window_s = self.settings.overload_seconds
+        while self._work and now - self._work[0][0] > window_s:
+            self._work.popleft()
+        served, dropped = sum(s for _, s, _ in self._work), sum(d for _, _, d in self._work)
+        share = dropped / max(served + dropped, 1)
+        limit = self.settings.overload_share
+        if share > limit / 2:
+            self._overload_quiet_at = now
+        full = bool(self._work) and now - self._work[0][0] > window_s * 0.8
+        calm = now - self._overload_quiet_at > window_s
+        if (not self.overloaded and full and share > limit) or (self.overloaded and calm):
+            self.overloaded = not self.overloaded
+            self._metrics.overloaded.set(int(self.overloaded))
+            detail = {"served_per_s": round(served / window_s, 1), "dropped_per_s": round(dropped / window_s, 1)}
+            yield self._event("overloaded", "begin" if self.overloaded else "end", EVERYWHERE, 0.0, detail)
+
+    def _degradation(self) -> Iterator[Event]:
+        parts = set(self._metrics.degraded_parts)
+        for part in sorted(parts - self._degraded):
+            yield self._event("degraded", "begin", EVERYWHERE, 0.0, {"part": part}, key=part)
+        for part in sorted(self._degraded - parts):
+            yield self._event("degraded", "end", EVERYWHERE, 0.0, {"part": part}, key=part)
+        self._degraded = parts
+
+    def _event(
+        self, kind: str, state: State, camera: str, ago_s: float, detail: dict[str, Any], key: str = ""
+    ) -> Event:
+        now = self._clock.time()
+        return Event(
+            kind=kind,
+            state=state,
+            time=now,
+            key=(key,),
+            started=now - ago_s if state == "begin" else None,
+            ended=now - ago_s if state == "end" else None,
+            detail=detail,
+            severity=self.settings.offline_severity if kind != "overloaded" else "warning",
+            camera=camera,
+            pipeline=SYSTEM,
+        )
+
+
+def _why(health: Health | None) -> dict[str, Any]:
+    if health is None or health.cause is None:
+        return {"cause": "no_answer", "words": "nothing was heard of it since the start"}
+    return {**_reason(health.cause), **({"detail": health.detail} if health.detail else {})}
+
+
+def _reason(cause: str) -> dict[str, Any]:
+    return {"cause": cause, "words": CAUSES[cause]}
