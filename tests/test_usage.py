@@ -1,0 +1,44 @@
+"""Tests of streamer.usage against processes whose use is known."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from streamer.usage import children, usage
+
+BURN = "import sys,time\nx=bytearray(60_000_000)\nt=time.process_time()\nwhile time.process_time()-t<0.3: pass\nprint('x',flush=True)\nsys.stdin.read()"
+
+
+@pytest.fixture
+def burner():
+    process = subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    yield process
+    process.communicate()
+
+
+def test_counts_cpu_and_memory(burner):
+    used = usage(burner.pid)
+    assert used is not None
+    assert 0.3 <= used.cpu_s < 5
+    assert used.rss_bytes > 60_000_000
+    assert 0 < used.pss_bytes <= used.rss_bytes * 1.1
+
+
+def test_memory_may_be_left_out(burner):
+    used = usage(burner.pid, memory=False)
+    assert used is not None
+    assert used.rss_bytes == used.pss_bytes == 0
+
+
+def test_children_are_found(burner):
+    assert burner.pid in children(os.getpid())
+
+
+def test_a_process_that_is_gone(burner):
+    burner.communicate()
+    assert usage(burner.pid) is None
+    assert children(burner.pid) == []
