@@ -8,7 +8,15 @@ import pytest
 
 from streamer.usage import children, usage
 
-BURN = "import sys,time\nx=bytearray(60_000_000)\nt=time.process_time()\nwhile time.process_time()-t<0.3: pass\nprint('x',flush=True)\nsys.stdin.read()"
+BURN = """
+import sys, time
+block = bytearray(60_000_000)
+begun = time.process_time()
+while time.process_time() - begun < 0.3:
+    pass
+print("burnt", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
