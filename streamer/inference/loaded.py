@@ -1,0 +1,136 @@
+"""A model ready to run: family and runtime joined. Used by the worker process and by `LocalModels` alike.
+
+This is the one place where frames become detections, so live and replay cannot differ.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import ModelError
+from streamer.inference.runtimes import Plan, open_runtime
+from streamer.inference.settings import ModelSpec
+from streamer.models.card import Card
+from streamer.models.detector import Pixels, family_of
+from streamer.models.registry import MOTION
+from streamer.types import Detections
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A frame as a model sees it."""
+
+    camera: str
+    session: int
+    time: float
+    pixels: Pixels
+
+
+class Loaded(Protocol):
+    """A model ready to run; safe to call from `plan.streams` threads."""
+
+    plan: Plan
+
+    def run(self, pictures: Sequence[Picture]) -> list[Detections]:
+        """One Detections a picture, in order."""
+
+    def warm_up(self) -> None:
+        """Run once, so that the first real frame does not pay for compiling and allocating."""
+
+    def close(self) -> None:
+        """Give up memory."""
+
+
+def load(spec: ModelSpec, card: Card, plan: Plan) -> Loaded:
+    """Load a model.
+
+    Raises:
+        ModelError: missing library, damaged file.
+    """
+    if spec.file == MOTION:
+        return LoadedMotion(spec, plan)
+    if card.family == "torchvision":
+        from streamer.inference.runtimes.torch import LoadedTorchvision
+
+        return LoadedTorchvision(spec, card, plan)
+    return LoadedNetwork(spec, card, plan)
+
+
+class LoadedNetwork:
+    """An ONNX network of a family whose two steps are numpy."""
+
+    def __init__(self, spec: ModelSpec, card: Card, plan: Plan):
+        if spec.file == MOTION:
+            raise ModelError("model motion has no network")
+        self.plan = plan
+        self._card = card
+        self._family = family_of(card, spec.overrides)
+        self._runtime = open_runtime(spec.file, plan)
+        self._local = threading.local()
+
+    def run(self, pictures: Sequence[Picture]) -> list[Detections]:
+        """See Loaded; pictures of other shapes, and models that know no batch, run one after the other."""
+        boxes = [self._family.canvas((p.pixels.shape[1], p.pixels.shape[0])) for p in pictures]
+        groups: dict[Any, list[int]] = {}
+        for i, box in enumerate(boxes):
+            groups.setdefault(box.canvas if self._card.dynamic_batch else i, []).append(i)
+        found: dict[int, Detections] = {}
+        for members in groups.values():
+            own = [boxes[i] for i in members]
+            batch = self._family.prepare([pictures[i].pixels for i in members], own, self._buffer(own))
+            outputs = self._runtime.run(batch)
+            found.update(zip(members, self._family.decode(outputs, own), strict=True))
+        return [found[i] for i in range(len(pictures))]
+
+    def warm_up(self) -> None:
+        """See Loaded; a 16:9 frame, which nearly all cameras send."""
+        width = self._card.input.width
+        blank = np.zeros((max(1, width * 9 // 16), width, 3), np.uint8)
+        self.run([Picture("", 0, 0.0, blank)] * min(self.plan.batch, 8))
+
+    def close(self) -> None:
+        """See Loaded."""
+        self._runtime.close()
+
+    def _buffer(self, boxes: Sequence[Any]) -> NDArray[np.float32]:
+        """This thread's input array, reused from batch to batch."""
+        shape = (len(boxes), 3, *boxes[0].canvas)
+        buffers: dict[tuple[int, ...], NDArray[np.float32]] = self._local.__dict__.setdefault("buffers", {})
+        if shape not in buffers:
+            if len(buffers) >= 8:
+                buffers.clear()
+            buffers[shape] = np.empty(shape, np.float32)
+        return buffers[shape]
+
+
+class LoadedMotion:
+    """Background subtraction; cameras are independent, one camera's frames are not."""
+
+    def __init__(self, spec: ModelSpec, plan: Plan):
+        from streamer.models.motion import Motion
+
+        self.plan = plan
+        self._motion = Motion(spec.overrides.confidence)
+        self._locks: dict[str, threading.Lock] = {}
+
+    def run(self, pictures: Sequence[Picture]) -> list[Detections]:
+        """See Loaded."""
+        found = []
+        for picture in pictures:
+            with self._locks.setdefault(picture.camera, threading.Lock()):
+                found.append(self._motion.detect(picture.camera, picture.session, picture.time, picture.pixels))
+        return found
+
+    def warm_up(self) -> None:
+        """See Loaded."""
+        self.run([Picture("", i, 0.0, np.zeros((9, 16, 3), np.uint8)) for i in range(1)])
+        self._motion.forget("")
+
+    def close(self) -> None:
+        """See Loaded."""

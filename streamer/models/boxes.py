@@ -1,0 +1,91 @@
+"""Arithmetic on boxes that every detector family shares: letterbox geometry and non-maximum suppression. numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.types import Floats, Ints
+
+MAX_CANDIDATES = 300
+"""Boxes that enter suppression, the strongest first: bounds the work that one crowded picture can cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How one frame lies in a network's input: scaled by one factor, at the top left, the rest padded."""
+
+    width: int
+    """Pixels of the scaled frame within the input."""
+    height: int
+    """Pixels of the scaled frame within the input."""
+    canvas_width: int
+    canvas_height: int
+
+    @staticmethod
+    def fit(frame: tuple[int, int], box: tuple[int, int], stride: int = 0) -> Letterbox:
+        """The letterbox of a frame.
+
+        Args:
+            frame: its width and height.
+            box: the network's full width and height.
+            stride: if positive, padding is cut to the next multiple of this.
+        """
+        width, height = frame
+        ratio = min(box[0] / width, box[1] / height)
+        scaled_w = min(box[0], max(1, int(width * ratio + 1e-6)))
+        scaled_h = min(box[1], max(1, int(height * ratio + 1e-6)))
+        if stride <= 0:
+            return Letterbox(scaled_w, scaled_h, *box)
+        return Letterbox(
+            scaled_w,
+            scaled_h,
+            min(box[0], -(-scaled_w // stride) * stride),
+            min(box[1], -(-scaled_h // stride) * stride),
+        )
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(height, width) of the network's input."""
+        return self.canvas_height, self.canvas_width
+
+    def to_fractions(self, boxes: Floats) -> Floats:
+        """Boxes (n, 4) in input pixels as fractions of the frame, clipped to it."""
+        size = np.array([self.width, self.height, self.width, self.height], np.float32)
+        fractions: Floats = np.clip(boxes / size, np.float32(0), np.float32(1))
+        return fractions
+
+
+def suppress(boxes: Floats, scores: Floats, classes: Ints, iou: float) -> NDArray[np.intp]:
+    """Class-aware greedy non-maximum suppression.
+
+    Args:
+        boxes: float32 (n, 4) x1, y1, x2, y2 in any one unit.
+        scores: float32 (n,).
+        classes: int (n,); boxes of different classes do not suppress each other.
+        iou: overlap above which the weaker box goes.
+
+    Returns:
+        Indices of those that stay, strongest first; ties in the order given.
+    """
+    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
+    n = len(order)
+    if n < 2:
+        return order
+    b, c = boxes[order], classes[order]
+    area = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    low = np.maximum(b[:, None, :2], b[None, :, :2])
+    high = np.minimum(b[:, None, 2:], b[None, :, 2:])
+    side = np.maximum(high - low, 0.0)
+    overlap = side[..., 0] * side[..., 1]
+    # overlap / union > iou, without the division (and its 0/0 for empty boxes)
+    beats = (overlap > iou * (area[:, None] + area[None] - overlap)) & (c[:, None] == c[None])
+    if not np.triu(beats, 1).any():
+        return order
+    alive = np.ones(n, bool)
+    for i in range(n):
+        if alive[i]:
+            alive[i + 1 :] &= ~beats[i, i + 1 :]
+    return order[alive]

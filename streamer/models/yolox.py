@@ -1,0 +1,123 @@
+"""YOLOX: pixels to its letterboxed input, and its raw output to boxes.
+
+Output rows are (x, y, w, h, objectness, class scores...), one an anchor point, over the grids of strides 8, 16 and 32
+one after the other: centre = (xy + grid) * stride, size = exp(wh) * stride (YOLOX, Ge et al. 2021, and its
+`demo_postprocess`). Objectness and class scores are probabilities already. One object per process and model; `prepare`
+and `decode` may run in several threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import ModelError
+from streamer.models.boxes import Letterbox, suppress
+from streamer.models.card import Card
+from streamer.models.detector import Overrides, Pixels
+from streamer.types import Detections, Floats
+
+STRIDES = (8, 16, 32)
+
+
+class YoloX:
+    """The two steps round a YOLOX network."""
+
+    def __init__(self, card: Card, overrides: Overrides):
+        if card.input.width % STRIDES[-1] or card.input.height % STRIDES[-1]:
+            raise ModelError(
+                f"family yolox: the input's sides must be multiples of {STRIDES[-1]}, got "
+                f"{card.input.width}x{card.input.height}"
+            )
+        self.labels = card.labels
+        self._input = card.input
+        self._order = (0, 1, 2) if card.input.color == "RGB" else (2, 1, 0)
+        self._confidence = card.confidence if overrides.confidence is None else overrides.confidence
+        self._iou = card.iou if overrides.iou is None else overrides.iou
+        self._gain, self._offset = _affine(card)
+
+    def canvas(self, size: tuple[int, int]) -> Letterbox:
+        """See Family."""
+        return Letterbox.fit(size, (self._input.width, self._input.height), self._input.stride)
+
+    def prepare(self, frames: Sequence[Pixels], boxes: Sequence[Letterbox], out: NDArray[Any] | None) -> NDArray[Any]:
+        """float32 (n, 3, canvas height, canvas width), in the card's color order; see Family."""
+        shape = (len(frames), 3, *boxes[0].canvas)
+        if out is None or out.shape != shape:
+            out = np.empty(shape, np.float32)
+        for image, box, planes in zip(frames, boxes, out, strict=True):
+            if image.shape[:2] != (box.height, box.width):
+                image = _resize(image, box)
+            for plane, channel in zip(planes, self._order, strict=True):
+                plane[: box.height, : box.width] = image[:, :, channel]
+                plane[box.height :] = self._input.pad
+                plane[: box.height, box.width :] = self._input.pad
+        if self._gain is not None:
+            out *= self._gain
+            out += self._offset
+        return out
+
+    def decode(self, outputs: Sequence[NDArray[Any]], boxes: Sequence[Letterbox]) -> list[Detections]:
+        """See Family.
+
+        Raises:
+            ModelError: the output is not that of a YOLOX with these labels at this canvas.
+        """
+        grid, stride = _grid(boxes[0].canvas)
+        batch = outputs[0]
+        if batch.shape != (len(boxes), len(grid), 5 + len(self.labels)):
+            raise ModelError(
+                f"family yolox: the output should be {(len(boxes), len(grid), 5 + len(self.labels))}, got {batch.shape}"
+            )
+        return [self._decode_one(rows, box, grid, stride) for rows, box in zip(batch, boxes, strict=True)]
+
+    def _decode_one(self, rows: Floats, box: Letterbox, grid: Floats, stride: Floats) -> Detections:
+        """Most anchors see nothing: only those with enough objectness are looked at at all."""
+        at = np.flatnonzero(rows[:, 4] > self._confidence)
+        if len(at) == 0:
+            return Detections.empty(self.labels)
+        rows = rows[at]
+        classes = rows[:, 5:].argmax(axis=1)
+        scores = rows[:, 4] * rows[np.arange(len(at)), classes + 5]
+        good = scores > self._confidence
+        rows, at, classes, scores = rows[good], at[good], classes[good], scores[good]
+        center = (rows[:, :2] + grid[at]) * stride[at]
+        half = np.exp(rows[:, 2:4]) * (stride[at] * np.float32(0.5))
+        corners = np.concatenate([center - half, center + half], axis=1)
+        keep = suppress(corners, scores, classes, self._iou)
+        return Detections(
+            box.to_fractions(corners[keep]),
+            scores[keep].astype(np.float32, copy=False),
+            classes[keep].astype(np.int64, copy=False),
+            self.labels,
+        )
+
+
+@lru_cache(maxsize=64)
+def _grid(canvas: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Cell indices (n, 2) and strides (n, 1) of all anchor points of an input of (height, width)."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        y, x = np.mgrid[0 : canvas[0] // stride, 0 : canvas[1] // stride]
+        cells.append(np.stack([x, y], axis=-1).reshape(-1, 2))
+        strides.append(np.full((x.size, 1), stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def _affine(card: Card) -> tuple[Floats | None, Floats | None]:
+    """scale, mean and std as one multiplication and addition a channel; None where they change nothing."""
+    spec = card.input
+    gain = np.array([spec.scale / std for std in spec.std], np.float32).reshape(3, 1, 1)
+    offset = np.array([-m / s for m, s in zip(spec.mean, spec.std, strict=True)], np.float32).reshape(3, 1, 1)
+    return (None, None) if np.all(gain == 1) and np.all(offset == 0) else (gain, offset)
+
+
+def _resize(image: Pixels, box: Letterbox) -> Pixels:
+    import cv2  # only sites whose frames do not fit pay for it
+
+    resized: Pixels = cv2.resize(image, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+    return resized
