@@ -23,6 +23,8 @@ from streamer.simulator.rtp import CLOCK_RATE, Burst
 REPORT_SECONDS = 5.0
 LATEST_SECONDS = 2.0
 """A camera that is further behind than this leaves frames out instead of sending them all in a burst."""
+LONGEST_WAIT_SECONDS = 2.0
+"""A client does not wait longer than this for a keyframe when it is the only one."""
 CLOCKS = ("sane", "epoch", "none")
 """What its RTCP says of time: the time of day; seconds since the camera's start, as if that were 1970; nothing."""
 
@@ -115,7 +117,7 @@ class Mount:
         """Start the camera's clock, unless it runs."""
         if self._origin is None:
             self._origin = time.monotonic() + self.camera.phase / self.reel.fps
-            self._rebase = (self._origin, 0, self.reel.fps)
+            self._rebase = (self._origin, self.number, self.reel.fps)
             self._schedule(self._origin)
 
     def stop(self) -> None:
@@ -140,16 +142,34 @@ class Mount:
         if self._origin is not None:
             self._schedule(self._deadline(self.number))
 
-    def next_key(self) -> tuple[int, int]:
-        """Sequence number and timestamp of the first packet that a client which plays now will get (RTP-Info)."""
+    def cue(self) -> tuple[int, int]:
+        """Get ready for a client that plays now; sequence number and timestamp of its first packet (RTP-Info).
+
+        A client begins with a keyframe. Where the next one is far (files of long keyframe intervals) and nobody else
+        watches, the camera moves on to it at once: the frames between are not sent, the numbers count on.
+        """
         sequence, reel = self._sequence, self.reel
         for number in range(self.number, self.number + len(reel)):
             unit = reel.units[(self.camera.start + number) % len(reel)]
             if unit.key:
                 break
             sequence += len(unit.burst.offsets)
-        at = self._deadline(number) - (self._origin or 0.0) if self._origin is not None else number / reel.fps
+        running = self._origin is not None
+        if not self._outlets and (number - self.number) / reel.fps > LONGEST_WAIT_SECONDS:
+            now = time.monotonic()
+            sequence = self._sequence
+            self._pass(number - self.number)
+            if running:
+                self._rebase = (max(now, self._rebase[0]), number, self._rebase[2])
+                self._schedule(self._rebase[0])
+        at = self._deadline(number) - (self._origin or 0.0) if running else (number - self._rebase[1]) / reel.fps
         return sequence & 0xFFFF, (self._timestamp(at) + self._shift(unit)) & 0xFFFFFFFF
+
+    def _pass(self, frames: int) -> None:
+        """Leave frames out; the log says so."""
+        for number in range(self.number, self.number + frames):
+            self._log(number, 0.0)
+        self.number += frames
 
     def _deadline(self, number: int) -> float:
         at, first, rate = self._rebase
@@ -184,9 +204,7 @@ class Mount:
     def _skip(self, now: float) -> None:
         behind = int((now - self._deadline(self.number)) * self._rebase[2])
         self.late += behind
-        for number in range(self.number, self.number + behind):
-            self._log(number, 0.0)
-        self.number += behind
+        self._pass(behind)
         for outlet in self._outlets:
             outlet.waiting = True
 

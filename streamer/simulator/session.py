@@ -179,7 +179,7 @@ class Connection:
             return
         headers: dict[str, str | list[str]] = {"Session": self._session_line(), "Range": "npt=now-"}
         if VIDEO in self._tracks and mount.fault is None:
-            sequence, timestamp = mount.next_key()
+            sequence, timestamp = mount.cue()
             base = request.url.split("?")[0].rstrip("/")
             headers["RTP-Info"] = f"url={base}/{VIDEO};seq={sequence};rtptime={timestamp}"
         self._reply(request, 200, headers)
