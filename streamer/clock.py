@@ -75,7 +75,9 @@ class FakeClock:
         return sum(not future.done() for _, _, future in self._sleepers)
 
     async def advance(self, seconds: float) -> None:
-        """Move on, waking sleepers in order and letting each run before the next wakes."""
+        """Move on, waking sleepers in order and letting each run before the next wakes; never back."""
+        if seconds < 0:
+            raise ValueError(f"FakeClock: cannot advance by {seconds} s: monotonic time never goes back")
         await settle()
         end = self._now + seconds
         while self._sleepers and self._sleepers[0][0] <= end:

@@ -105,7 +105,7 @@ class IncidentBook:
 
     def __init__(self) -> None:
         self._open: dict[tuple[Any, ...], Event] = {}
-        self._ordinals: dict[tuple[str, str, str, float], int] = {}
+        self._ordinals: dict[str, int] = {}
 
     def enter(self, event: Event) -> Event | None:
         """Name the incident that an event belongs to.
@@ -156,9 +156,10 @@ class IncidentBook:
         return len(self._open)
 
     def _name(self, event: Event, started: float) -> str:
-        base = (event.camera, event.pipeline, event.kind, round(started, 3))
+        # the very text of the id is what must not repeat: "a-b" watched by "c" and "a" by "b-c" spell the same
+        base = f"{event.camera}-{event.pipeline}-{event.kind}-{round(started * 1000)}"
         ordinal = self._ordinals[base] = self._ordinals.get(base, 0) + 1
         if len(self._ordinals) > 4096:  # only equal starts can collide: old ones are safe to forget
             for old in list(self._ordinals)[:2048]:
                 del self._ordinals[old]
-        return f"{event.camera}-{event.pipeline}-{event.kind}-{round(started * 1000)}-{ordinal}"
+        return f"{base}-{ordinal}"

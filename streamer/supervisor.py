@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from streamer import log
@@ -43,20 +44,26 @@ class Budget:
         self._metrics = metrics
         self._failures: deque[float] = deque(maxlen=restarts.limit + 1)
 
+    @property
+    def window_s(self) -> float:
+        """How long a part must work before it is called healthy again, in seconds."""
+        return self._restarts.window_s
+
     def spend(self) -> float:
         """Note a failure; the seconds to wait before the next attempt."""
         now = self._clock.monotonic()
         self._failures.append(now)
-        recent = [at for at in self._failures if now - at <= self._restarts.window_s]
-        if len(recent) > self._restarts.limit:
+        recent = [at for at in self._failures if now - at < self._restarts.window_s]
+        if self.degraded or len(recent) > self._restarts.limit:
+            # stays slow until it proved itself: the pauses alone must not empty the window and earn a new budget
             self._mark(True)
             return self._restarts.slow_s
         return float(min(self._restarts.first_s * 2.0 ** (len(recent) - 1), self._restarts.slow_s))
 
     def healthy(self) -> None:
-        """Note that the part works; ends `degraded` once the window holds no failure beyond the budget."""
+        """Note that the part works; ends `degraded` once the last failure is as old as the window is long."""
         now = self._clock.monotonic()
-        if self.degraded and not any(now - at <= self._restarts.window_s for at in self._failures):
+        if self.degraded and not any(now - at < self._restarts.window_s for at in self._failures):
             self._mark(False)
 
     def _mark(self, degraded: bool) -> None:
@@ -89,17 +96,33 @@ async def supervise(
         metrics: counts restarts, if given.
     """
     while True:
-        started_at = clock.monotonic()
         try:
-            await loop()
+            async with _proving(budget, clock):
+                await loop()
+            budget.healthy()
             return
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            if clock.monotonic() - started_at > 60.0:
-                budget.healthy()
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is we who are stopped; else something that the loop waited for was cancelled: a failure
             pause_s = budget.spend()
             logger.exception("%s: failed; again in %.1f s", part, pause_s)
             if metrics is not None:
                 metrics.loop_restarts.labels(part).inc()
             await clock.sleep(pause_s)
+
+
+@asynccontextmanager
+async def _proving(budget: Budget, clock: Clock) -> AsyncIterator[None]:
+    """A run of a degraded part that lasts as long as the window is called healthy while it goes on."""
+
+    async def prove() -> None:
+        await clock.sleep(budget.window_s)
+        budget.healthy()
+
+    proof = asyncio.create_task(prove()) if budget.degraded else None
+    try:
+        yield
+    finally:
+        if proof is not None:
+            proof.cancel()
