@@ -3,12 +3,25 @@
 One `Metrics` object per engine with a registry of its own (nothing global, so tests and replays do not share counts).
 Base units, counters and histograms, never a rate that was averaged before it left; labels come from fixed small sets
 (camera, stage, reason, model, sink, outcome, kind), never a URL, pid or track id. Only the engine process has one:
-readers and workers report plain numbers over their channels.
+readers and workers report plain numbers over their channels. `python -m streamer.metrics` prints docs/metrics.md.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+# a `_created` sample beside every counter and histogram would add a third to each scrape, and nobody reads them
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -80,15 +93,74 @@ class Metrics:
         return generate_latest(self.registry)
 
     def value(self, name: str, **labels: str) -> float:
-        """One sample, by its full exported name (``streamer_frames_total``); 0.0 if it was never touched."""
+        """One sample, by its full exported name (``streamer_frames_total``); 0.0 if it was never touched.
+
+        Raises:
+            KeyError: no metric exports a sample of that name.
+        """
         value = self.registry.get_sample_value(name, labels)
+        if value is None and not any(name in described.samples for described in self.describe()):
+            raise KeyError(f"no metric exports {name!r}")
         return 0.0 if value is None else value
+
+    def describe(self) -> Iterator[Described]:
+        """Every metric, whether touched or not, in the order of definition."""
+        for metric in vars(self).values():
+            if isinstance(metric, Counter | Gauge | Histogram):
+                yield _describe(metric)
 
     def forget_camera(self, camera: str) -> None:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
-            if (camera,) in gauge._metrics:  # noqa: SLF001 - the library has no public test for a label set
-                gauge.remove(camera)
+            gauge.remove(camera)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the documentation, the dashboard and the alert rules may say of one metric."""
+
+    name: str
+    """As in a query; of a histogram without ``_bucket``, ``_sum`` and ``_count``."""
+    type: str
+    """counter, gauge or histogram."""
+    labels: tuple[str, ...]
+    text: str
+    samples: tuple[str, ...]
+    """Names of the samples that it exports."""
+
+
+def _describe(metric: Counter | Gauge | Histogram) -> Described:
+    (family,) = metric.describe()
+    labels = metric._labelnames  # noqa: SLF001 - the library has no public name for them
+    if family.type == "counter":
+        samples: tuple[str, ...] = (f"{family.name}_total",)
+    elif family.type == "histogram":
+        samples = tuple(f"{family.name}{suffix}" for suffix in ("_bucket", "_sum", "_count"))
+    else:
+        samples = (family.name,)
+    name = samples[0] if len(samples) == 1 else family.name
+    return Described(name, family.type, tuple(labels), family.documentation, samples)
+
+
+def reference() -> str:
+    """The page docs/metrics.md."""
+    head = """# Metrics
+
+`GET /metrics` in Prometheus' text format. Units are seconds, bytes and counts; rates and quantiles are left to the
+query. Labels come from small fixed sets: never a URL, a process id or a track id.
+This page is written by `python -m streamer.metrics > docs/metrics.md`; do not edit it.
+
+| metric | type | labels | what it says |
+|---|---|---|---|
+"""
+    return head + "".join(
+        f"| `{m.name}` | {m.type} | {', '.join(f'`{label}`' for label in m.labels)} | {m.text} |\n"
+        for m in Metrics().describe()
+    )
 
 
 _FRAME_LABELS = ("camera", "stage", "outcome")
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
