@@ -1,0 +1,126 @@
+"""H.264 and H.265 pictures out of access units, without delay: libavcodec fed directly, one thread, low delay.
+
+No frame threads: each of them holds a picture back. The GIL is released while libavcodec works, so cameras decode in
+parallel in their own threads. Called by `rtsp`; the only other doors to av are `libav`, `file` and `scaler`.
+"""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import av
+import av.error
+from av.codec.context import Flags
+
+from streamer.errors import SourceError
+from streamer.sources.rtp import AccessUnit
+from streamer.sources.source import Counts, Picture, Shed
+
+MAX_PIXELS = 8192 * 8192
+"""Largest picture that is decoded; libavcodec refuses more before it allocates anything."""
+_CODECS = {"h264": "h264", "h265": "hevc"}
+_HEAL_SECONDS = 10.0
+_START_SECONDS = 4.0
+_SKIPS = {"none": "DEFAULT", "nonref": "NONREF", "nonkey": "NONKEY"}
+
+
+class Decoder:
+    """Decodes one stream.
+
+    Args:
+        codec: ``h264`` or ``h265``.
+        parameter_sets: Annex B parameter sets from the description, if any.
+        clock_rate: ticks a second of the units' timestamps.
+        counts: what it counts into.
+    """
+
+    def __init__(self, codec: str, parameter_sets: bytes, clock_rate: int, counts: Counts):
+        if codec not in _CODECS:
+            raise SourceError("unsupported", f"codec {codec[:20]!r}")
+        context = av.CodecContext.create(_CODECS[codec], "r")
+        context.thread_count = 1
+        context.flags |= Flags.low_delay
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        if parameter_sets:
+            context.extradata = parameter_sets
+        self._context = context
+        self._counts = counts
+        self._clock_rate = clock_rate
+        self._time_base = Fraction(1, clock_rate)
+        self._began_at: float | None = None
+        self._started = False
+        self._broken_at: float | None = None
+        self._shed: Shed = "none"
+        self._wanted: Shed = "none"
+        self._arrived: dict[int, AccessUnit] = {}
+
+    @property
+    def fps(self) -> float | None:
+        """Frames a second as the parameter sets announce them, once known."""
+        rate = self._context.framerate
+        return float(rate) if rate and 0.1 <= rate <= 1000 else None
+
+    def shed(self, what: Shed) -> None:
+        """Leave out pictures from the next one on; full decoding resumes at a keyframe only."""
+        self._wanted = what
+
+    def decode(self, unit: AccessUnit) -> list[Picture]:
+        """The pictures that are complete with this unit: usually one, none before the first keyframe."""
+        counts = self._counts
+        counts.units += 1
+        counts.keyframes += unit.key
+        if not self._may_start(unit):
+            counts.waiting += 1
+            return []
+        self._turn(unit)
+        if self._shed == "nonkey" and not unit.key:
+            counts.shed_nonkey += 1
+            return []
+        if unit.damaged:
+            self._broken_at = unit.arrived_at
+        elif unit.key:
+            self._broken_at = None
+        packet = av.Packet(unit.data)
+        packet.pts = unit.ticks
+        packet.time_base = self._time_base
+        self._arrived[unit.ticks] = unit
+        try:
+            frames = self._context.decode(packet)
+        except (av.error.FFmpegError, ValueError):
+            counts.decode_errors += 1
+            self._broken_at = unit.arrived_at
+            return []
+        if not frames and self._shed == "nonref":
+            counts.shed_nonref += 1
+        return [self._picture(frame, unit) for frame in frames]
+
+    def _picture(self, frame: av.VideoFrame, unit: AccessUnit) -> Picture:
+        self._counts.decoded += 1
+        # with B-frames the picture is an older unit's; without, it is this one's
+        own = self._arrived.pop(frame.pts, unit) if frame.pts is not None else unit
+        while len(self._arrived) > 32:
+            del self._arrived[next(iter(self._arrived))]
+        if frame.is_corrupt:
+            self._counts.decode_errors += 1
+            if self._broken_at is None:
+                self._broken_at = unit.arrived_at
+        return Picture(own.ticks / self._clock_rate, unit.arrived_at, frame, frame.key_frame, self._is_clean(unit))
+
+    def _is_clean(self, unit: AccessUnit) -> bool:
+        """Errors live on in all that is predicted from them: until a keyframe, or until gradual refresh has healed."""
+        return self._broken_at is None or unit.arrived_at - self._broken_at > _HEAL_SECONDS
+
+    def _may_start(self, unit: AccessUnit) -> bool:
+        if not self._started:
+            if self._began_at is None:
+                self._began_at = time.monotonic()
+            # a stream without any keyframe may refresh gradually: after a while the decoder decides by itself
+            self._started = unit.startable or time.monotonic() - self._began_at > _START_SECONDS
+        return self._started
+
+    def _turn(self, unit: AccessUnit) -> None:
+        """Change what is left out; what was left out is missing to others until a keyframe comes."""
+        if self._wanted != self._shed and (self._shed != "nonkey" or unit.key):
+            self._shed = self._wanted
+            self._context.skip_frame = _SKIPS[self._shed]

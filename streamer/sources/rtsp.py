@@ -1,0 +1,120 @@
+"""RTSP cameras with H.264 or H.265 over TCP: the usual case, read by our own client because libavformat adds 66 ms.
+
+Measured (720p15, loopback, capture to decoded picture; see docs/ingest.md): every set of libavformat options 65-73 ms,
+GStreamer and this client 3-6 ms. libavformat's RTSP demuxer hands all H.264 to its parser (AVSTREAM_PARSE_FULL), which
+ends an access unit when it sees the next one begin: one frame period later. Here the marker bit of RTP ends it.
+Opening takes one exchange of messages instead of the probing of up to 5 s.
+
+Runs in a camera's thread. What it cannot do (UDP, TLS, other codecs) raises ``unsupported``; `live` then asks `libav`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass
+
+from streamer.errors import SourceError
+from streamer.sources.address import Address
+from streamer.sources.decoder import Decoder
+from streamer.sources.dialog import Dialog
+from streamer.sources.nal import H264, H265
+from streamer.sources.rtp import Receiver, SenderReport
+from streamer.sources.source import Picture, Shed, Source, StreamInfo
+from streamer.sources.wire import Wire, connect
+
+
+@dataclass(slots=True)
+class _Link:
+    """What an open session consists of."""
+
+    wire: Wire
+    dialog: Dialog
+    receiver: Receiver
+    decoder: Decoder
+
+
+class RtspSource(Source):
+    """One RTSP session over TCP."""
+
+    def __init__(self, address: Address):
+        super().__init__()
+        self._address = address
+        self._aborted = False
+        self._socket: socket.socket | None = None
+        self._link: _Link | None = None
+        self.clock_rate = 90000
+        """Ticks a second of the timestamps."""
+
+    def open(self, timeout_s: float) -> None:
+        """See Source."""
+        deadline_at = time.monotonic() + timeout_s
+        self._socket = connect(self._address.host, self._address.port, timeout_s)
+        if self._aborted:
+            raise SourceError("ended", "given up while connecting")
+        wire = Wire(self._socket, self._take)
+        dialog = Dialog(wire, self._address, deadline_at)
+        description = dialog.describe()
+        video = description.video
+        decoder = Decoder(video.codec, video.parameter_sets, video.clock_rate, self.counts)
+        units = H265(video.donl) if video.codec == "h265" else H264()
+        self._link = _Link(wire, dialog, Receiver(units, video.payload_type), decoder)
+        self.clock_rate = video.clock_rate
+        self.info = StreamInfo(video.codec, "rtsp/tcp", video.fps)
+        dialog.play(description)
+
+    def read(self) -> list[Picture]:
+        """See Source."""
+        link = self._link
+        if link is None:
+            raise SourceError("unknown", "read before it was opened")
+        receiver, counts = link.receiver, self.counts
+        if not receiver.units:
+            link.wire.read()
+            self.waited = link.wire.waited
+            link.dialog.keep_alive()
+            counts.bytes_received = link.wire.bytes_received
+            counts.packets, counts.packets_lost = receiver.packets, receiver.lost
+        units, receiver.units = receiver.units, []
+        return [picture for unit in units for picture in link.decoder.decode(unit)]
+
+    @property
+    def report(self) -> SenderReport | None:
+        """The camera's latest word on what time it is."""
+        return self._link.receiver.report if self._link else None
+
+    @property
+    def fps(self) -> float | None:
+        """Announced frames a second: by the description, or by the stream's own parameter sets."""
+        return self.info.fps or (self._link.decoder.fps if self._link else None)
+
+    def shed(self, what: Shed) -> None:
+        """See Source."""
+        if self._link is not None:
+            self._link.decoder.shed(what)
+
+    def abort(self) -> None:
+        """See Source."""
+        self._aborted = True
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """See Source."""
+        if self._link is not None and not self._aborted:
+            with contextlib.suppress(SourceError):
+                self._link.dialog.tear_down()
+        if self._socket is not None:
+            self._socket.close()
+
+    def _take(self, channel: int, packet: memoryview) -> None:
+        link = self._link
+        if link is None:
+            return
+        if channel == link.dialog.media_channel:
+            link.receiver.push(packet, time.monotonic())
+        elif channel == link.dialog.control_channel:
+            link.receiver.push_control(packet, time.monotonic())

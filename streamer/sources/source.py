@@ -1,0 +1,98 @@
+"""What every live source is to a reader: something that gives decoded pictures until it fails with a named cause.
+
+`rtsp`, `libav`, `opencv` and `clip` implement it; `ingest.session` consumes it. One source is one connection: it is
+opened once, read in one thread, and never reused. Only `abort` may be called from another thread.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Shed = Literal["none", "nonref", "nonkey"]
+"""What decoding leaves out when it cannot keep up: nothing, pictures that no other needs, all but keyframes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One decoded picture."""
+
+    pts_s: float
+    """Presentation time in seconds, as the source counts."""
+    arrived_at: float
+    """CLOCK_MONOTONIC when its last byte was here."""
+    frame: Any
+    """av.VideoFrame; its planes belong to it and stay valid as long as it is kept."""
+    key: bool = False
+    clean: bool = True
+    """False: data are missing or broken, in it or in what it builds on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a stream once it is open."""
+
+    codec: str
+    transport: str
+    """How it comes: ``rtsp/tcp``, ``libav``, ``opencv``, ``file``."""
+    fps: float | None = None
+    """Announced frames a second; None if it does not say."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a source has done so far; only ever counts up."""
+
+    bytes_received: int = 0
+    units: int = 0
+    """Encoded pictures that came."""
+    keyframes: int = 0
+    decoded: int = 0
+    decode_errors: int = 0
+    shed_nonref: int = 0
+    shed_nonkey: int = 0
+    waiting: int = 0
+    """Encoded pictures left out because no keyframe had come yet."""
+    packets: int = 0
+    packets_lost: int = 0
+
+
+class Source(ABC):
+    """One connection to something that sends pictures."""
+
+    info: StreamInfo
+    """Set by `open`."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.waited = False
+        """Whether the last `read` had to wait for data: whatever lag there is then is not this machine's."""
+
+    @abstractmethod
+    def open(self, timeout_s: float) -> None:
+        """Connect, and learn what comes; raises SourceError with the cause."""
+
+    @abstractmethod
+    def read(self) -> list[Picture]:
+        """The next pictures; may be empty after about a second without any. Raises SourceError when it is over."""
+
+    def shed(self, what: Shed) -> None:  # noqa: B027 - doing nothing is a fair answer
+        """Leave pictures out before they cost decoding time (see Shed); a source that cannot ignores it."""
+
+    def abort(self) -> None:  # noqa: B027 - so is it here: libavformat cannot be aborted
+        """Make a `read` or `open` that hangs return soon, with an error; from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything, from the thread that reads; safe after a failed `open`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a source is to be read."""
+
+    transport: str = "tcp"
+    """``tcp`` or ``udp`` for RTSP."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Options for libavformat."""
