@@ -1,0 +1,222 @@
+"""The engine's side of inference: asks for detections, and keeps a worker process that answers.
+
+`Models.ask` never raises for a dead or late worker: it answers `unknown`, from which nothing may be concluded. A worker
+that does not answer a batch within the deadline is killed at once; the next one is a new generation with a channel of
+its own. Runs on the engine's event loop; imports no runtime and no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamer import log
+from streamer.clock import Clock
+from streamer.errors import ModelError
+from streamer.inference.batcher import Batch, Batcher, Limits
+from streamer.inference.generation import Generation, Surroundings
+from streamer.inference.settings import InferenceSettings, ModelSpec
+from streamer.metrics import Metrics
+from streamer.models.card import Card
+from streamer.models.registry import card_of
+from streamer.slots import SlotPool
+from streamer.supervisor import Budget, Restarts
+from streamer.types import Detections, Frame
+
+logger = log.get(__name__)
+
+
+class Models:
+    """Models by name, run by a worker process.
+
+    Args:
+        specs: the site's models; their cards are read and checked here.
+        settings: the device and the limits.
+        pools: the readers' live slot pools by number; looked up at every use.
+        metrics: counts everything.
+        clock: the time.
+        restarts: the worker's restart budget; None: the default.
+
+    Raises:
+        ModelError: a model file is missing, damaged or of another task.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        settings: InferenceSettings,
+        pools: Mapping[int, SlotPool],
+        metrics: Metrics,
+        clock: Clock,
+        restarts: Restarts | None = None,
+    ):
+        self._specs: dict[str, tuple[ModelSpec, Card]] = _read(specs)
+        self._settings = settings
+        self._pools = pools
+        self._metrics = metrics
+        self._clock = clock
+        self._budget = Budget("inference", restarts or Restarts(), clock, metrics)
+        limits = Limits(settings.max_batch_size, settings.deadline_seconds, settings.max_waiting)
+        self._batcher = Batcher(self._send, limits, clock, metrics)
+        self._batcher.set_models(_labels(self._specs))
+        self._worker: Generation | None = None
+        self._log: dict[str, str] = {}
+        self._reload: asyncio.Future[None] | None = None
+        self._started_at = clock.monotonic()
+        self.ready = asyncio.Event()
+        """Set while a worker has loaded its models and answers."""
+        self.plans: dict[str, dict[str, Any]] = {}
+        """How the worker runs each model (runtime, precision, streams, reason...); for the status page."""
+
+    @property
+    def progress_at(self) -> float:
+        """Monotonic time of the worker's last answer or heartbeat; feeds the daemon's watchdog."""
+        return self._started_at if self._worker is None else max(self._started_at, self._worker.progress_at)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the worker spent its restart budget and is retried slowly."""
+        return self._budget.degraded
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the live worker."""
+        return None if self._worker is None else self._worker.child.pid
+
+    def labels(self, model: str) -> tuple[str, ...]:
+        """The class names of a model, from its card."""
+        return self._find(model)[1].labels
+
+    def input_size(self, model: str) -> tuple[int, int]:
+        """(width, height) that frames for the model should fit in, from its card."""
+        spec = self._find(model)[1].input
+        return spec.width, spec.height
+
+    def log_as(self, style: str, level: str) -> None:
+        """How workers log from their next start on; see `streamer.log.setup`."""
+        self._log = {"style": style, "level": level}
+
+    async def ask(self, model: str, frame: Frame) -> Detections:
+        """What the model sees in a live frame; `unknown` when nobody can tell in time.
+
+        Raises:
+            ModelError: no such model.
+            ValueError: the frame lies in no slot of shared memory.
+        """
+        if frame.slot is None:
+            raise ValueError(f"frame {frame.index} of camera {frame.camera!r} lies in no slot; LocalModels takes such")
+        self._find(model)
+        return await self._batcher.ask(model, frame)
+
+    async def run(self) -> None:
+        """Keep a worker going until cancelled.
+
+        Raises:
+            ModelError: the first worker cannot load a model (a later one is retried: the file may come back).
+        """
+        proven = False
+        try:
+            while True:
+                worker = self._worker = Generation(self._surroundings())
+                reason = await worker.serve()
+                self._gone(worker)
+                if reason == "model" and not proven:
+                    raise ModelError(worker.error)
+                proven = proven or worker.was_ready
+                pause_s = self._budget.spend()
+                self._metrics.worker_restarts.labels(reason).inc()
+                logger.error("inference: the worker is gone (%s); another in %.1f s", reason, pause_s)
+                await self._clock.sleep(pause_s)
+        finally:
+            if self._worker is not None:
+                await self._worker.stop()
+                self._gone(self._worker)
+            self._batcher.close()
+
+    async def set_models(self, specs: Sequence[ModelSpec]) -> None:
+        """Change the models of a running client; those that stay are not interrupted.
+
+        Raises:
+            ModelError: a new model cannot be used; the old ones then stay.
+        """
+        before, self._specs = self._specs, _read(specs)
+        if self._worker is None or not self._worker.was_ready:
+            self._batcher.set_models(_labels(self._specs))  # the next worker starts with them
+            return
+        self._batcher.set_models(_labels({**before, **self._specs}))
+        self._reload = asyncio.get_running_loop().create_future()
+        self._worker.set_up()
+        try:
+            await self._reload
+        except ModelError:
+            self._specs = before
+            if self._worker is not None:
+                self._worker.set_up()
+            raise
+        finally:
+            self._reload = None
+            self._batcher.set_models(_labels(self._specs))
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            batcher=self._batcher,
+            settings=self._settings,
+            pools=self._pools,
+            clock=self._clock,
+            setup=self._setup,
+            labels=self.labels,
+            on_ready=self._loaded,
+            on_refused=self._refused,
+        )
+
+    def _setup(self) -> dict[str, Any]:
+        models = [
+            {
+                "name": spec.name,
+                "file": str(spec.file),
+                "confidence": spec.overrides.confidence,
+                "iou": spec.overrides.iou,
+                "sha256": card.content_sha256,  # a file that was replaced under its name is loaded anew
+            }
+            for spec, card in self._specs.values()
+        ]
+        return {"log": self._log, "settings": self._settings.model_dump(mode="json"), "models": models}
+
+    def _loaded(self, plans: dict[str, dict[str, Any]]) -> None:
+        self.plans = plans
+        self.ready.set()
+        self._budget.healthy()
+        for name, plan in plans.items():
+            logger.info("model %s: %s", name, plan["reason"])
+        if self._reload is not None and not self._reload.done():
+            self._reload.set_result(None)
+
+    def _refused(self, error: str) -> None:
+        if self._reload is not None and not self._reload.done():
+            self._reload.set_exception(ModelError(error))
+
+    def _gone(self, worker: Generation) -> None:
+        self._started_at = self.progress_at
+        self._worker = None
+        self.ready.clear()
+        if self._reload is not None and not self._reload.done():
+            self._reload.set_result(None)  # the next worker loads the new models, or says why not
+
+    def _send(self, batch: Batch) -> bool:
+        return self._worker is not None and self._worker.send(batch)
+
+    def _find(self, model: str) -> tuple[ModelSpec, Card]:
+        try:
+            return self._specs[model]
+        except KeyError:
+            known = ", ".join(self._specs) or "none"
+            raise ModelError(f"model {model!r} is not configured; there are {known}") from None
+
+
+def _read(specs: Sequence[ModelSpec]) -> dict[str, tuple[ModelSpec, Card]]:
+    return {spec.name: (spec, card_of(spec.file, "detection")) for spec in specs}
+
+
+def _labels(specs: Mapping[str, tuple[ModelSpec, Card]]) -> dict[str, tuple[str, ...]]:
+    return {name: card.labels for name, (_, card) in specs.items()}
