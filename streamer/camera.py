@@ -33,7 +33,8 @@ class Camera:
         name: as in the configuration.
         places: what is drawn on its picture.
         watching: how gaps are treated.
-        done: called once for every frame that was put, with what became of it: ``ok`` (analysed) or ``superseded``.
+        done: called once for every frame that was put, with what became of it: ``ok`` (analysed), ``superseded``,
+            or ``failed`` (the pipeline raised or was stopped in the middle of it).
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Camera:
         """How many frames the pipeline has asked for."""
         self._watching = watching or Watching()
         self._done = done or (lambda frame, outcome: None)
-        self._busy = False
+        self._held: Frame | None = None
         self._mail: Frame | None = None
         self._news = asyncio.Event()
         self._taken = asyncio.Event()
@@ -59,6 +60,9 @@ class Camera:
 
     def put(self, frame: Frame) -> None:
         """Leave the freshest frame in the mailbox; an older one that still waits there is dropped."""
+        if self._closed:
+            self._done(frame, "superseded")
+            return
         stale, self._mail = self._mail, frame
         self._news.set()
         if stale is not None:
@@ -68,13 +72,22 @@ class Camera:
         """Leave a frame and wait until the pipeline has finished with it (replay: nothing is lost)."""
         self._taken.clear()
         self.put(frame)
-        await self._taken.wait()
+        if not self._closed:
+            await self._taken.wait()
 
     def clear(self) -> None:
         """Give back the frame that waits, if any (the camera is being taken away)."""
         stale, self._mail = self._mail, None
         if stale is not None:
             self._done(stale, "superseded")
+
+    def let_go(self) -> None:
+        """Give back the frame that a pipeline left in the middle.
+
+        Closing a pipeline does not close the `frames` that it iterates (the garbage collector does, some time later),
+        so whoever ran the pipeline says when it has ended.
+        """
+        self._finish(self._held, "failed")
 
     def close(self) -> None:
         """No more frames will come: `frames` ends after the one in the mailbox."""
@@ -91,6 +104,8 @@ class Camera:
 
         A frame after a long gap stays in the mailbox: the next `frames` begins with it.
         """
+        self.let_go()
+        mine: Frame | None = None
         last: Frame | None = None
         try:
             while await self._mail_comes(last):
@@ -100,16 +115,16 @@ class Camera:
                     return
                 self._mail = None
                 self._news.clear()
-                self.current, self._busy = frame, True
+                self.current = self._held = mine = frame
                 self.taken += 1
                 yield frame
-                self._finish()
+                self._finish(frame, "ok")
                 last = frame
         finally:
-            self._finish()
+            self._finish(mine, "failed")
 
     async def _mail_comes(self, last: Frame | None) -> bool:
-        if self._mail is None and not self._closed:
+        while self._mail is None and not self._closed:
             self._news.clear()
             # the first frame may take its time: a camera that is down at start is no gap in anything
             limit_s = self._watching.gap_tolerance_s if last is not None and self._watching.wait_for_gap else None
@@ -123,8 +138,9 @@ class Camera:
         """Whether tracks and timers must not be carried from one frame to the other."""
         return frame.time - last.time > self._watching.gap_tolerance_s or frame.time <= last.time
 
-    def _finish(self) -> None:
-        if self._busy and self.current is not None:
-            self._busy = False
-            self._done(self.current, "ok")
+    def _finish(self, frame: Frame | None, outcome: str) -> None:
+        """Give a frame back, if it is still the one that is held: a late call for an older one changes nothing."""
+        if frame is not None and frame is self._held:
+            self._held = None
+            self._done(frame, outcome)
             self._taken.set()

@@ -31,6 +31,7 @@ from streamer.ingest.readers import Readers
 from streamer.ingest.settings import CameraSpec
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
+from streamer.pace import Paces
 from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.store import Store
@@ -76,6 +77,7 @@ class Engine:
         self.book = IncidentBook()
         self.progress_at = parts.clock.monotonic()
         """When the loop last went round, on CLOCK_MONOTONIC; feeds the watchdog."""
+        self.paces = Paces(parts.clock)
         self._plans: dict[str, CameraPlan] = {}
         self._cameras: dict[str, dict[str, Camera]] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -140,11 +142,12 @@ class Engine:
 
     def _done(self, frame: Frame, outcome: str) -> None:
         """A pipeline has finished with a frame, or never got to it; the last one gives the slot back."""
-        parts, stage = self.parts, "analyze" if outcome == "ok" else "mailbox"
+        parts, stage = self.parts, "mailbox" if outcome == "superseded" else "analyze"
         parts.metrics.frames.labels(frame.camera, stage, outcome).inc()
         if outcome == "ok":
-            parts.metrics.frame_seconds.labels(frame.camera).observe(parts.clock.monotonic() - frame.captured_at)
-        parts.vigil.count(served=int(outcome == "ok"), dropped=int(outcome != "ok"))
+            latency_s = self.paces.note(frame.camera, frame.captured_at)
+            parts.metrics.frame_seconds.labels(frame.camera).observe(latency_s)
+        parts.vigil.count(served=int(outcome == "ok"), dropped=int(outcome == "superseded"))
         self._release(frame)
 
     def _release(self, frame: Frame) -> None:
@@ -156,6 +159,11 @@ class Engine:
             self.parts.readers.release(frame)
 
     # --- cameras come and go ---
+
+    @property
+    def plans(self) -> Mapping[str, CameraPlan]:
+        """What is done with each camera now."""
+        return self._plans
 
     def set_cameras(self, plans: Sequence[CameraPlan]) -> None:
         """Watch exactly these cameras; what did not change is not touched."""
@@ -189,6 +197,7 @@ class Engine:
 
     def _stop_camera(self, name: str) -> None:
         del self._plans[name]
+        self.paces.forget(name)
         cameras = self._cameras.pop(name)
         for pipeline_name, camera in cameras.items():
             self._tasks.pop((name, pipeline_name)).cancel()
@@ -250,11 +259,14 @@ async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBoo
     """
     while not camera.closed:
         taken = camera.taken
-        async with aclosing(pipeline.watch(camera)) as events:  # type: ignore[type-var]
-            async for event in events:
-                known = book.enter(_stamped(event, camera, name))
-                if known is not None:
-                    yield known
+        try:
+            async with aclosing(pipeline.watch(camera)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    known = book.enter(_stamped(event, camera, name))
+                    if known is not None:
+                        yield known
+        finally:
+            camera.let_go()
         if camera.taken == taken and not camera.closed:
             raise StreamerError(
                 f"pipeline {name!r} on camera {camera.name!r}: `watch` returned without reading a frame"
