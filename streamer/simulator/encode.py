@@ -20,7 +20,7 @@ _ENCODERS = {"h264": "libx264", "h265": "libx265"}
 _PRESETS = {"h264": "veryfast", "h265": "ultrafast"}
 _FLOW = {
     "h264": "keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:repeat-headers=1:force-cfr=1",
-    "h265": "keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:repeat-headers=1:pools=none:frame-threads=1"
+    "h265": "keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:bframes=0:repeat-headers=1:pools=none:frame-threads=1"
     ":info=0:log-level=error",
 }
 

@@ -93,7 +93,7 @@ class Simulator:
         self._ask({"camera": name, "fault": fault, **measures})
 
     def stats(self) -> dict[str, Any]:
-        """CPU seconds of the child (`cpu_s`), and of each of `cameras`: number, index, late, clients, dropped, fault."""
+        """CPU seconds of the child (`cpu_s`); of each of `cameras`: number, index, late, clients, dropped, fault."""
         return self._ask({"stats": True})
 
     def truth(self, name: str) -> Truth:

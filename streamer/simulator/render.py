@@ -22,7 +22,9 @@ from streamer.simulator.truth import present
 _SHIFT = 4
 """Bits of sub-pixel position in OpenCV's drawing calls: without them slow motion would jerk."""
 _MARGIN = 64
-"""How much larger than the picture the noise is, so that it can be moved about."""
+"""How much larger than the picture the noise is, so that it can be moved about: to 4096 places."""
+_STRIDE = 1597
+"""From one place of the noise to the next; odd, so that each is used before any is used again."""
 
 
 class Renderer:
@@ -56,8 +58,8 @@ class Renderer:
         if gain != 1.0:
             cv2.convertScaleAbs(luma, dst=luma, alpha=gain)
         if self.scene.noise > 0:
-            place = np.random.default_rng((self.scene.seed, number)).integers(0, _MARGIN, 2)
-            noise = self._noise[place[0] : place[0] + self._height, place[1] : place[1] + self._width]
+            down, right = divmod((number * _STRIDE + self.scene.seed) % _MARGIN**2, _MARGIN)
+            noise = self._noise[down : down + self._height, right : right + self._width]
             cv2.add(luma, noise, dst=luma, dtype=cv2.CV_8U)
         if burn_index:
             self._burn(picture, number)
