@@ -7,44 +7,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import ModelError
+from streamer.inference.picture import Loaded, Picture
 from streamer.inference.runtimes import Plan, open_runtime
 from streamer.inference.settings import ModelSpec
 from streamer.models.card import Card
-from streamer.models.detector import Pixels, family_of
+from streamer.models.detector import family_of
 from streamer.models.registry import MOTION
 from streamer.types import Detections
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A frame as a model sees it."""
-
-    camera: str
-    session: int
-    time: float
-    pixels: Pixels
-
-
-class Loaded(Protocol):
-    """A model ready to run; safe to call from `plan.streams` threads."""
-
-    plan: Plan
-
-    def run(self, pictures: Sequence[Picture]) -> list[Detections]:
-        """One Detections a picture, in order."""
-
-    def warm_up(self) -> None:
-        """Run once, so that the first real frame does not pay for compiling and allocating."""
-
-    def close(self) -> None:
-        """Give up memory."""
 
 
 def load(spec: ModelSpec, card: Card, plan: Plan) -> Loaded:
@@ -59,6 +34,10 @@ def load(spec: ModelSpec, card: Card, plan: Plan) -> Loaded:
         from streamer.inference.runtimes.torch import LoadedTorchvision
 
         return LoadedTorchvision(spec, card, plan)
+    if plan.runtime == "torch":
+        from streamer.inference.runtimes.torch import LoadedTorch
+
+        return LoadedTorch(spec, card, plan)
     return LoadedNetwork(spec, card, plan)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from streamer.errors import ModelError
-from streamer.inference.loaded import Loaded, Picture, load
+from streamer.inference.loaded import load
+from streamer.inference.picture import Loaded, Picture
 from streamer.inference.runtimes import Plan
 from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.models.card import Card

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from streamer.errors import ModelError
-from streamer.inference.loaded import LoadedNetwork, Picture
+from streamer.inference.loaded import LoadedNetwork
+from streamer.inference.picture import Picture
 from streamer.inference.runtimes import Plan
 from streamer.inference.settings import ModelSpec
 from streamer.models.card import load_card

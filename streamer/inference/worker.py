@@ -22,7 +22,8 @@ from streamer.channel import Message
 from streamer.child import become_child
 from streamer.errors import ModelError, StreamerError
 from streamer.inference import plans
-from streamer.inference.loaded import Loaded, Picture, load
+from streamer.inference.loaded import load
+from streamer.inference.picture import Loaded, Picture
 from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.inference.wire import pack_results
 from streamer.models.detector import Overrides

@@ -186,7 +186,7 @@ def _import_torchvision(file: Path, draft: Path, origin: Origin) -> Card:
     """A state dict (.pth, loaded without running code from it, or .safetensors) of a torchvision detector."""
     from safetensors.torch import load_file, save_file
 
-    from streamer.models.torchvision import build, classes_of, input_of
+    from streamer.models.torchvision import build, input_of
 
     if file.suffix == ".safetensors":
         tensorfile.read(file)
@@ -198,14 +198,12 @@ def _import_torchvision(file: Path, draft: Path, origin: Origin) -> Card:
             state = torch.load(str(file), map_location="cpu", weights_only=True)
         except Exception as error:  # unpickling raises whatever it likes
             raise ModelError(f"models import: {file}: not a state dict that loads without code: {error}") from error
-    classes = classes_of(origin.architecture, state)
-    labels = origin.labels or (coco91() if classes == len(coco91()) else None)
-    if labels is None or len(labels) != classes:
-        raise ModelError(
-            f"models import: {file}: {origin.architecture} has {classes} classes with background, "
-            f"{len(labels) if labels else 'no'} labels are given; give --labels with 'background' first"
-        )
-    build(origin.architecture, classes, state)
+    labels = origin.labels or coco91()
+    try:
+        build(origin.architecture, len(labels), state)
+    except ModelError as error:
+        hint = "" if origin.labels else "; give --labels, with background first, if the classes are not COCO's"
+        raise ModelError(f"models import: {file}: {error}{hint}") from error
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, str(draft))
     return Card(
         task="detection",

@@ -22,6 +22,7 @@ from streamer.models.detector import Overrides, Pixels
 from streamer.types import Detections, Floats
 
 STRIDES = (8, 16, 32)
+_LARGEST = np.float32(10)  # exp of it times 8 is wider than any input: garbage must not overflow
 
 
 class YoloX:
@@ -62,31 +63,36 @@ class YoloX:
         return out
 
     def decode(self, outputs: Sequence[NDArray[Any]], boxes: Sequence[Letterbox]) -> list[Detections]:
-        """See Family.
+        """See Family; a second output, if any, holds the anchor of each row (a device sends promising ones only).
 
         Raises:
             ModelError: the output is not that of a YOLOX with these labels at this canvas.
         """
         grid, stride = _grid(boxes[0].canvas)
         batch = outputs[0]
-        if batch.shape != (len(boxes), len(grid), 5 + len(self.labels)):
+        places = outputs[1] if len(outputs) > 1 else None
+        anchors = len(grid) if places is None else places.shape[1]
+        if batch.shape != (len(boxes), anchors, 5 + len(self.labels)):
             raise ModelError(
-                f"family yolox: the output should be {(len(boxes), len(grid), 5 + len(self.labels))}, got {batch.shape}"
+                f"family yolox: the output should be {(len(boxes), anchors, 5 + len(self.labels))}, got {batch.shape}"
             )
-        return [self._decode_one(rows, box, grid, stride) for rows, box in zip(batch, boxes, strict=True)]
+        found = []
+        for i, box in enumerate(boxes):
+            # most anchors see nothing: only those with enough objectness are looked at at all
+            at = np.flatnonzero(batch[i, :, 4] > self._confidence)
+            anchor = at if places is None else places[i, at]
+            found.append(self._decode_rows(batch[i, at], grid[anchor], stride[anchor], box))
+        return found
 
-    def _decode_one(self, rows: Floats, box: Letterbox, grid: Floats, stride: Floats) -> Detections:
-        """Most anchors see nothing: only those with enough objectness are looked at at all."""
-        at = np.flatnonzero(rows[:, 4] > self._confidence)
-        if len(at) == 0:
+    def _decode_rows(self, rows: Floats, grid: Floats, stride: Floats, box: Letterbox) -> Detections:
+        if len(rows) == 0:
             return Detections.empty(self.labels)
-        rows = rows[at]
         classes = rows[:, 5:].argmax(axis=1)
-        scores = rows[:, 4] * rows[np.arange(len(at)), classes + 5]
+        scores = rows[:, 4] * rows[np.arange(len(rows)), classes + 5]
         good = scores > self._confidence
-        rows, at, classes, scores = rows[good], at[good], classes[good], scores[good]
-        center = (rows[:, :2] + grid[at]) * stride[at]
-        half = np.exp(rows[:, 2:4]) * (stride[at] * np.float32(0.5))
+        rows, grid, stride, classes, scores = rows[good], grid[good], stride[good], classes[good], scores[good]
+        center = (rows[:, :2] + grid) * stride
+        half = np.exp(np.minimum(rows[:, 2:4], _LARGEST)) * (stride * np.float32(0.5))
         corners = np.concatenate([center - half, center + half], axis=1)
         keep = suppress(corners, scores, classes, self._iou)
         return Detections(
