@@ -168,11 +168,14 @@ def _read_picture(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None
-    with open(descriptor, "rb") as file:
+    try:
         kind = os.fstat(descriptor)
         if not stat.S_ISREG(kind.st_mode) or kind.st_size > _LARGEST_SNAPSHOT:
             return None
-        picture = file.read(_LARGEST_SNAPSHOT)
+        with open(descriptor, "rb", closefd=False) as file:
+            picture = file.read(_LARGEST_SNAPSHOT)
+    finally:
+        os.close(descriptor)
     return picture if picture.startswith(b"\xff\xd8\xff") else None
 
 

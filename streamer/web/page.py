@@ -29,7 +29,8 @@ def page(status: Status, refresh_seconds: int) -> str:
     analysed = sum(camera.analysed for camera in status.cameras)
     total = len(status.cameras)
     troubles = list(_troubles(status))
-    mood = "bad" if any("bad" in trouble for trouble in troubles) else "warn" if troubles else "ok"
+    moods = {mood for mood, _, _ in troubles}
+    mood = "bad" if "bad" in moods else "warn" if moods or not total else "ok"
     title = f"{analysed}/{total} cameras" if total else "no cameras"
     return f"""<!doctype html>
 <html lang="en" data-refresh="{refresh_seconds}">
@@ -74,26 +75,23 @@ def _verdict(analysed: int, total: int) -> str:
     return f"{analysed} of {count(total, 'camera')} analysed"
 
 
-def _troubles(status: Status) -> Iterable[str]:
+def _troubles(status: Status) -> Iterable[tuple[str, str, str]]:
+    """What needs somebody, as (mood, who, what); blind cameras before seeing ones."""
     if status.overloaded:
-        yield _trouble("warn", "this machine", "offered work exceeds what is served; every camera gets its share")
+        yield "warn", "this machine", "offered work exceeds what is served; every camera gets its share"
     for camera in sorted(status.cameras, key=lambda c: c.analysed):
         if camera.cause is not None or not camera.analysed:
             starting = camera.cause is None and camera.state == "connecting"
-            yield _trouble("warn" if starting or camera.analysed else "bad", camera.name, _story(camera, status.now))
+            yield "warn" if starting or camera.analysed else "bad", camera.name, _story(camera, status.now)
     for part in status.parts:
         if part.state != "ok":
             restarts = f" ({count(part.restarts, 'restart')})" if part.restarts else ""
-            yield _trouble("bad", part.name, f"{part.state}{': ' + part.detail if part.detail else ''}{restarts}")
+            yield "bad", part.name, f"{part.state}{': ' + part.detail if part.detail else ''}{restarts}"
     for sink in status.sinks:
         if sink.last_error is not None or sink.dead:
-            dead = f"; {count(sink.dead, 'alert')} given up" if sink.dead else ""
             waiting = f"{count(sink.depth, 'alert')} waiting" + (f" up to {age(sink.oldest_s)}" if sink.depth else "")
-            yield _trouble("bad" if sink.depth else "warn", sink.name, f"{sink.last_error or 'works'}; {waiting}{dead}")
-
-
-def _trouble(mood: str, who: str, what: str) -> str:
-    return f'<li class="{mood}"><b>{_e(who)}</b> <span>{_e(what)}</span></li>'
+            dead = f"; {count(sink.dead, 'alert')} given up" if sink.dead else ""
+            yield "bad" if sink.depth else "warn", f"sink {sink.name}", f"{sink.last_error or 'works'}; {waiting}{dead}"
 
 
 def _story(camera: CameraStatus, now: float) -> str:
@@ -119,7 +117,7 @@ def _camera(camera: CameraStatus, now: float) -> str:
     behind = (camera.analysed_fps or 0.0) < 0.9 * (camera.offered_fps or 0.0)
     slow = (camera.latency_p95_s or 0.0) > _SLOW_S
     state = f'<span class="dot {mood}"></span>{_e(camera.state)}'
-    why = f" <small>{_e(camera.cause)}</small>" if camera.cause else ""
+    why = f" <small>{_e(camera.cause)}</small>" if camera.cause not in (None, camera.state) else ""
     cells = (
         f'<th scope="row" data-l="camera">{_e(camera.name)}</th>',
         f'<td data-l="state" title="{_e(since)}">{state}{why}</td>',
@@ -184,7 +182,8 @@ def _section(title: str, name: str, body: str) -> str:
     return f'<section id="{name}"><h2>{title}</h2>{body}</section>' if body else ""
 
 
-def _list(items: list[str]) -> str:
+def _list(troubles: Iterable[tuple[str, str, str]]) -> str:
+    items = [f'<li class="{mood}"><b>{_e(who)}</b> <span>{_e(what)}</span></li>' for mood, who, what in troubles]
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
