@@ -20,7 +20,9 @@ from streamer.sources.source import Counts, Picture, Shed
 MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded; libavcodec refuses more before it allocates anything."""
 _CODECS = {"h264": "h264", "h265": "hevc"}
-_HEAL_SECONDS = 10.0
+_HEAL_SECONDS = 2.0
+"""Errors live on in all that is predicted from them until a keyframe. After this long without one, pictures that are
+whole themselves count again: cameras send keyframes as rarely as every 10 s, and a smeared corner blinds nobody."""
 _START_SECONDS = 4.0
 _SKIPS = {"none": "DEFAULT", "nonref": "NONREF", "nonkey": "NONKEY"}
 
@@ -50,7 +52,7 @@ class Decoder:
         self._time_base = Fraction(1, clock_rate)
         self._began_at: float | None = None
         self._started = False
-        self._broken_at: float | None = None
+        self._tainted_at: float | None = None
         self._shed: Shed = "none"
         self._wanted: Shed = "none"
         self._arrived: dict[int, AccessUnit] = {}
@@ -77,10 +79,10 @@ class Decoder:
         if self._shed == "nonkey" and not unit.key:
             counts.shed_nonkey += 1
             return []
-        if unit.damaged:
-            self._broken_at = unit.arrived_at
-        elif unit.key:
-            self._broken_at = None
+        if unit.key and not unit.damaged:
+            self._tainted_at = None
+        elif unit.damaged:
+            self._taint(unit)
         packet = av.Packet(unit.data)
         packet.pts = unit.ticks
         packet.time_base = self._time_base
@@ -89,7 +91,7 @@ class Decoder:
             frames = self._context.decode(packet)
         except (av.error.FFmpegError, ValueError):
             counts.decode_errors += 1
-            self._broken_at = unit.arrived_at
+            self._taint(unit)
             return []
         if not frames and self._shed == "nonref":
             counts.shed_nonref += 1
@@ -101,15 +103,17 @@ class Decoder:
         own = self._arrived.pop(frame.pts, unit) if frame.pts is not None else unit
         while len(self._arrived) > 32:
             del self._arrived[next(iter(self._arrived))]
-        if frame.is_corrupt:
+        broken = frame.is_corrupt
+        if broken:
             self._counts.decode_errors += 1
-            if self._broken_at is None:
-                self._broken_at = unit.arrived_at
-        return Picture(own.ticks / self._clock_rate, unit.arrived_at, frame, frame.key_frame, self._is_clean(unit))
+            self._taint(unit)
+        tainted_s = 0.0 if self._tainted_at is None else unit.arrived_at - self._tainted_at
+        clean = not broken and not unit.damaged and (self._tainted_at is None or tainted_s > _HEAL_SECONDS)
+        return Picture(own.ticks / self._clock_rate, unit.arrived_at, frame, frame.key_frame, clean)
 
-    def _is_clean(self, unit: AccessUnit) -> bool:
-        """Errors live on in all that is predicted from them: until a keyframe, or until gradual refresh has healed."""
-        return self._broken_at is None or unit.arrived_at - self._broken_at > _HEAL_SECONDS
+    def _taint(self, unit: AccessUnit) -> None:
+        if self._tainted_at is None:
+            self._tainted_at = unit.arrived_at
 
     def _may_start(self, unit: AccessUnit) -> bool:
         if not self._started:

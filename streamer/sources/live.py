@@ -46,7 +46,7 @@ def open_live(
 
 def _first_choice(address: Address, options: SourceOptions, stall_s: float) -> Source:
     if address.scheme == "file":
-        return ClipSource(file_path(address))
+        return ClipSource(file_path(address), options.realtime)
     if address.scheme == "device":
         return OpencvSource(address)
     if address.is_native and options.transport == "tcp":

@@ -71,11 +71,13 @@ class RtspSource(Source):
             raise SourceError("unknown", "read before it was opened")
         receiver, counts = link.receiver, self.counts
         if not receiver.units:
+            before = link.wire.bytes_received, receiver.packets, receiver.lost
             link.wire.read()
             self.waited = link.wire.waited
             link.dialog.keep_alive()
-            counts.bytes_received = link.wire.bytes_received
-            counts.packets, counts.packets_lost = receiver.packets, receiver.lost
+            counts.bytes_received += link.wire.bytes_received - before[0]
+            counts.packets += receiver.packets - before[1]
+            counts.packets_lost += receiver.lost - before[2]
         units, receiver.units = receiver.units, []
         return [picture for unit in units for picture in link.decoder.decode(unit)]
 

@@ -66,6 +66,7 @@ class Source(ABC):
 
     def __init__(self) -> None:
         self.counts = Counts()
+        """What it counts into; may be replaced before `open`, to go on counting where another source ended."""
         self.waited = False
         """Whether the last `read` had to wait for data: whatever lag there is then is not this machine's."""
 
@@ -76,6 +77,11 @@ class Source(ABC):
     @abstractmethod
     def read(self) -> list[Picture]:
         """The next pictures; may be empty after about a second without any. Raises SourceError when it is over."""
+
+    @property
+    def fps(self) -> float | None:
+        """Announced frames a second, as far as known by now."""
+        return self.info.fps
 
     def shed(self, what: Shed) -> None:  # noqa: B027 - doing nothing is a fair answer
         """Leave pictures out before they cost decoding time (see Shed); a source that cannot ignores it."""
@@ -94,5 +100,7 @@ class SourceOptions:
 
     transport: str = "tcp"
     """``tcp`` or ``udp`` for RTSP."""
+    realtime: bool = True
+    """Recordings only: play at their own pace."""
     extra: dict[str, str] = field(default_factory=dict)
     """Options for libavformat."""

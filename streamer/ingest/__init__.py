@@ -1,0 +1,1 @@
+"""Reader processes: cameras in, sampled pictures in shared memory out."""

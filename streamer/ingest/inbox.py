@@ -1,0 +1,136 @@
+"""What a reader process says, checked and turned into frames, health and metrics.
+
+A reader decodes what hostile cameras send; should one take it over, its messages must not harm the engine: every field
+is checked, labels of metrics come from fixed sets, and pixels are only looked at inside their sealed pool. Called by
+`process` on the engine's loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamer import log
+from streamer.clock import Clock
+from streamer.ingest.health import Health
+from streamer.ingest.spec import CameraSpec
+from streamer.metrics import Metrics
+from streamer.slots import SlotPool, StaleSlot
+from streamer.types import Frame, SlotRef
+
+logger = log.get(__name__)
+
+OUTCOMES = frozenset(
+    {
+        *(f"decode/{name}" for name in ("ok", "error", "corrupt", "no_keyframe", "shed_nonref", "shed_nonkey")),
+        *("sample/ok", "sample/not_due", "slot/no_slot", "slot/engine_busy", "slot/refused"),
+    }
+)
+"""Stage and outcome of the pictures that readers count."""
+_RENEWALS = ("clock_jump", "resolution_changed")
+_BAD_FIELDS = (KeyError, TypeError, ValueError, OverflowError, StaleSlot)
+
+
+@dataclass(slots=True, eq=False)
+class Post:
+    """One camera as the engine sees its reading."""
+
+    spec: CameraSpec
+    pool: SlotPool
+    session: int = 0
+    """The highest session number seen; the next reader goes on from there."""
+    heard: Health | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who wants to know."""
+
+    metrics: Metrics
+    clock: Clock
+    on_frame: Callable[[Frame], None]
+    on_health: Callable[[Health], None]
+
+
+class Inbox:
+    """Understands the messages about one reader's cameras."""
+
+    def __init__(self, ears: Ears):
+        self._ears = ears
+
+    def frame(self, post: Post, header: dict[str, Any]) -> bool:
+        """A picture lies in a slot; False when the message makes no sense."""
+        ears, spec = self._ears, post.spec
+        try:
+            width, height = header["size"]
+            ref = SlotRef(post.pool.pool_id, int(header["slot"]), int(header["generation"]))
+            captured_at = _finite(header["captured_at"])
+            now = ears.clock.monotonic()
+            if captured_at > now + 1.0:
+                raise ValueError(f"captured {captured_at - now:.1f} s in the future")
+            frame = Frame(
+                camera=spec.name,
+                session=int(header["session"]),
+                index=int(header["index"]),
+                time=ears.clock.time() - now + captured_at,
+                captured_at=captured_at,
+                pixels=post.pool.view(ref.slot, ref.generation, int(width), int(height)),
+                pts=_finite(header["pts"]),
+                gap_s=_finite(header["gap_s"]),
+                slot=ref,
+            )
+        except _BAD_FIELDS as error:
+            ears.metrics.frames.labels(spec.name, "slot", "refused").inc()
+            logger.error("camera '%s': the reader sent a frame that makes no sense: %s", spec.name, error)
+            return False
+        post.session = max(post.session, frame.session)
+        ears.metrics.camera_last_frame_timestamp_seconds.labels(spec.name).set(frame.time)
+        ears.on_frame(frame)
+        return True
+
+    def health(self, post: Post, header: dict[str, Any]) -> None:
+        """A camera's state changed."""
+        try:
+            health = replace(Health.from_header(header["health"]), camera=post.spec.name)
+        except _BAD_FIELDS as error:
+            logger.error("camera '%s': the reader sent a health that makes no sense: %s", post.spec.name, error)
+            return
+        self.note(post, health)
+
+    def note(self, post: Post, health: Health) -> None:
+        """Count what a change of health means, and pass it on."""
+        metrics, name, before = self._ears.metrics, post.spec.name, post.heard
+        began = health.state == "live" and (
+            before is None or (before.state, before.session) != ("live", health.session)
+        )
+        if began:
+            metrics.sessions.labels(name).inc()
+        renewed = began and before is not None and before.state == "live"
+        if health.cause is not None and (health.state == "lost" or (renewed and health.cause in _RENEWALS)):
+            metrics.reconnects.labels(name, health.cause).inc()
+        post.heard = health
+        post.session = max(post.session, health.session)
+        self._ears.on_health(health)
+
+    def counts(self, post: Post, header: dict[str, Any]) -> None:
+        """What was counted since the last such message."""
+        metrics, name = self._ears.metrics, post.spec.name
+        counts = header.get("counts")
+        for key, number in counts.items() if isinstance(counts, dict) else ():
+            if not isinstance(number, int) or not 0 < number < 1 << 50:
+                continue
+            if key == "bytes_received":
+                metrics.bytes_received.labels(name).inc(number)
+            elif key == "packets_lost":
+                metrics.packets_lost.labels(name).inc(number)
+            elif key in OUTCOMES:
+                metrics.frames.labels(name, *key.split("/")).inc(number)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a time")
+    return number

@@ -1,0 +1,157 @@
+"""One camera inside a reader process: its thread, its slots, and the last pictures for evidence.
+
+The engine leases the slots of a camera's pool to its reader; a frame message hands one back to the engine, which
+returns it with `free`. When no slot is free the engine is behind, and the new picture is dropped and counted: there is
+no queue in which it could grow old.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from streamer.channel import Channel
+from streamer.ingest.capture import Capture
+from streamer.ingest.health import Health
+from streamer.ingest.picture import PictureCheck
+from streamer.ingest.rate import RateCheck
+from streamer.ingest.session import Analyzed, Memory
+from streamer.ingest.spec import CameraSpec, Limits
+from streamer.slots import SlotPool
+
+_KEPT = 3
+"""Full-size pictures kept for evidence: 4 MB of 720p, over half a second at 5 a second."""
+_STAGES = {
+    "decoded": ("decode", "ok"),
+    "decode_errors": ("decode", "error"),
+    "shed_nonref": ("decode", "shed_nonref"),
+    "shed_nonkey": ("decode", "shed_nonkey"),
+    "waiting": ("decode", "no_keyframe"),
+}
+_PLAIN = ("bytes_received", "packets_lost")
+
+
+class Lane:
+    """One camera. Implements capture.Host; `deliver` and `tell` run in the camera's thread."""
+
+    def __init__(self, spec: CameraSpec, limits: Limits, session: int, pool: SlotPool, channel: Channel):
+        look = PictureCheck(limits.frozen_s, limits.black_s)
+        self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), session)
+        self.capture = Capture(spec, limits, self.memory, self)
+        self._pool = pool
+        self._channel = channel
+        self._free = deque(range(pool.slots))
+        self._kept: deque[Analyzed] = deque(maxlen=_KEPT)
+        self._reported: Counter[str] = Counter()
+        self._untold: deque[Health] = deque(maxlen=8)
+        self._thread = threading.Thread(target=self._run, name=f"camera-{spec.name}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The camera's name."""
+        return self.capture.spec.name
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread still is there."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the camera's thread."""
+        self._thread.start()
+
+    def free(self, slot: int) -> None:
+        """The engine gives a slot back."""
+        self._free.append(slot)
+
+    def find(self, session: int, index: int) -> Any | None:
+        """The full-size picture of an analysed one, or of the one nearest to it that is still here."""
+        kept = [picture for picture in tuple(self._kept) if picture.session == session]
+        if not kept:
+            return None
+        return min(kept, key=lambda picture: abs(picture.index - index)).frame
+
+    def deliver(self, picture: Analyzed) -> str:
+        """See session.Outlet."""
+        self._kept.append(picture)
+        try:
+            slot = self._free.popleft()
+        except IndexError:
+            return "no_slot"
+        generation = self._pool.write(slot, picture.pixels)
+        height, width = picture.pixels.shape[:2]
+        header = {
+            "op": "frame",
+            "pool": self._pool.pool_id,
+            "slot": slot,
+            "generation": generation,
+            "size": [width, height],
+            "session": picture.session,
+            "index": picture.index,
+            "captured_at": picture.moment.captured_at,
+            "pts": picture.pts_s,
+            "gap_s": picture.gap_s,
+        }
+        if not self._channel.send(header):
+            self._free.append(slot)
+            return "engine_busy"
+        return "ok"
+
+    def tell(self, health: Health) -> None:
+        """See capture.Host. A message that does not fit is told again by `retell`."""
+        self._untold.append(health)
+        self.retell()
+
+    def retell(self) -> None:
+        """Send what could not be sent before, in order."""
+        while self._untold:
+            if not self._channel.send({"op": "health", "pool": self._pool.pool_id, "health": self._untold[0].header()}):
+                return
+            self._untold.popleft()
+
+    def news(self) -> dict[str, Any]:
+        """What was counted since the last `reported`; empty if nothing."""
+        return dict(self._totals() - self._reported)
+
+    def reported(self, news: dict[str, int]) -> None:
+        """The engine was told these."""
+        self._reported.update(news)
+
+    def _totals(self) -> Counter[str]:
+        counts = asdict(self.capture.counts)
+        totals = Counter({name: counts[name] for name in _PLAIN})
+        for name, (stage, outcome) in _STAGES.items():
+            totals[f"{stage}/{outcome}"] = counts[name]
+        for (stage, outcome), n in tuple(self.memory.drops.items()):
+            totals[f"{stage}/{outcome}"] += n
+        return totals
+
+    def _run(self) -> None:
+        try:
+            self.capture.run()
+        finally:
+            self._kept.clear()
+            self._pool.close()
+
+
+def hung(lanes: Iterator[Lane], limits: Limits, now: float) -> str | None:
+    """Look after all cameras: shake those that hang in their source; the name of one that cannot be shaken.
+
+    Our own client can always be shaken (its socket is shut down under it). libavformat cannot: its container may be
+    closed by its own thread only. If it hangs beyond its own time limits, nothing but the end of the process helps.
+    """
+    for lane in lanes:
+        capture = lane.capture
+        busy_since, aborted_at = capture.busy_since, capture.aborted_at
+        if busy_since is None:
+            continue
+        limit = 2 * limits.open_s + limits.stall_s if capture.opening else limits.stall_s
+        if aborted_at is not None and aborted_at >= busy_since:
+            if now - aborted_at > 10.0:
+                return lane.name
+        elif now - busy_since > limit + 2.0:
+            capture.abort()
+    return None

@@ -1,0 +1,159 @@
+"""The reader process: `python -m streamer.ingest.reader FD`. Many cameras, one thread each, no pixel over a pipe.
+
+Decoding releases the GIL, so threads decode in parallel; a process of its own keeps what hostile cameras send away from
+the engine and bounds what a crash of libav takes down. The main thread hears the engine (add, remove, free, snapshot),
+one thread keeps house (watchdog each half second, counts each second), one writes snapshots. Leaves when the channel
+closes. Exit status 70: a camera's thread hung in libav beyond all limits, and only a new process helps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from streamer import channel as channels
+from streamer import log
+from streamer.channel import Channel, Message
+from streamer.child import become_child
+from streamer.errors import SourceError
+from streamer.ingest.lane import Lane, hung
+from streamer.ingest.snapshot import write_snapshot
+from streamer.ingest.spec import HUNG_STATUS, CameraSpec, Limits
+from streamer.slots import SlotPool
+from streamer.sources.address import parse
+
+logger = log.get(__name__)
+
+_LEAVE_SECONDS = 1.5
+_SNAPSHOTS_WAITING = 16
+_M_ARENA_MAX = -8
+
+
+class Reader:
+    """The process's state."""
+
+    def __init__(self, channel: Channel):
+        self._channel = channel
+        self._limits = Limits()
+        self._lanes: dict[int, Lane] = {}
+        """By the number of their slot pool."""
+        self._leaving: list[Lane] = []
+        self._snapshots: queue.Queue[dict[str, Any]] = queue.Queue(_SNAPSHOTS_WAITING)
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Hear the engine until it hangs up."""
+        threading.Thread(target=self._keep_house, name="house", daemon=True).start()
+        threading.Thread(target=self._write_snapshots, name="snapshots", daemon=True).start()
+        while (message := self._channel.receive()) is not None:
+            getattr(self, f"_on_{message.header.get('op', 'nothing')}", self._on_nothing)(message)
+        self._leave()
+
+    # --- messages of the engine ---
+
+    def _on_hello(self, message: Message) -> None:
+        header = message.header
+        log.setup(**header["log"])
+        self._limits = Limits.from_header(header["limits"])
+
+    def _on_add(self, message: Message) -> None:
+        header = message.header
+        spec = CameraSpec(**header["spec"])
+        with contextlib.suppress(SourceError):  # an address without a host: its thread will say so
+            parse(spec.url)  # registers its secrets, before anything can be logged
+        shape = header["pool"]
+        pool = SlotPool.attach(message.fds[0], shape["id"], shape["slots"], shape["slot_bytes"])
+        lane = Lane(spec, self._limits, header["session"], pool, self._channel)
+        with self._lock:
+            self._lanes[pool.pool_id] = lane
+        lane.start()
+
+    def _on_remove(self, message: Message) -> None:
+        with self._lock:
+            lane = self._lanes.pop(message.header["pool"], None)
+            if lane is not None:
+                self._leaving.append(lane)
+        if lane is not None:
+            lane.capture.stop()
+
+    def _on_free(self, message: Message) -> None:
+        lane = self._lanes.get(message.header["pool"])
+        if lane is not None:
+            lane.free(message.header["slot"])
+
+    def _on_snapshot(self, message: Message) -> None:
+        try:
+            self._snapshots.put_nowait(message.header)
+        except queue.Full:
+            self._channel.send({"op": "snapshot", "request": message.header["request"], "ok": False})
+
+    def _on_nothing(self, message: Message) -> None:
+        logger.error("reader: message %r is not known here", message.header.get("op"))
+
+    # --- the other threads ---
+
+    def _write_snapshots(self) -> None:
+        while True:
+            header = self._snapshots.get()
+            ok = False
+            try:
+                lane = self._lanes.get(header["pool"])
+                frame = lane.find(header["session"], header["index"]) if lane else None
+                if frame is not None:
+                    write_snapshot(frame, header["boxes"], Path(header["path"]))
+                    ok = True
+            except Exception:  # the top of this thread: a snapshot that fails must not be the last
+                logger.exception("snapshot for pool %s failed", header.get("pool"))
+            self._channel.send({"op": "snapshot", "request": header["request"], "ok": ok})
+
+    def _keep_house(self) -> None:
+        for beat in range(1 << 62):
+            time.sleep(0.5)
+            with self._lock:
+                self._leaving = [lane for lane in self._leaving if lane.running]
+                lanes = dict(self._lanes)
+                everyone = [*lanes.values(), *self._leaving]
+            stuck = hung(iter(everyone), self._limits, time.monotonic())
+            if stuck is not None:
+                logger.error("camera '%s': hangs inside libav and cannot be shaken; this reader starts anew", stuck)
+                self._channel.send({"op": "hung", "camera": stuck})
+                os._exit(HUNG_STATUS)
+            if beat % 2:
+                self._report(lanes)
+
+    def _report(self, lanes: dict[int, Lane]) -> None:
+        for pool, lane in lanes.items():
+            lane.retell()
+            news = lane.news()
+            if news and self._channel.send({"op": "counts", "pool": pool, "counts": news}):
+                lane.reported(news)
+
+    def _leave(self) -> None:
+        with self._lock:
+            lanes = [*self._lanes.values(), *self._leaving]
+        for lane in lanes:
+            lane.capture.stop()
+        deadline_at = time.monotonic() + _LEAVE_SECONDS
+        while any(lane.running for lane in lanes) and time.monotonic() < deadline_at:
+            time.sleep(0.01)
+
+
+def main() -> None:
+    """The process's main."""
+    become_child()
+    with contextlib.suppress(OSError, AttributeError):  # not glibc: then there are no arenas to bound
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)  # an arena a thread would multiply the memory by the cameras
+    Reader(channels.from_fd(int(sys.argv[1]))).run()
+    sys.stderr.flush()
+    os._exit(0)  # threads that hang in a library must not keep the process
+
+
+if __name__ == "__main__":
+    main()

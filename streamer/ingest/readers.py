@@ -1,0 +1,157 @@
+"""The engine's door to its cameras: reader processes that are started, told, heard and kept running.
+
+`run` supervises; `set_cameras` may be called at any time and touches only what changed. All on the engine's loop. The
+engine never opens a camera itself, and no pixel passes through a pipe: frames are views of shared memory until
+`release` gives their slot back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from streamer.clock import Clock
+from streamer.ingest.health import Health
+from streamer.ingest.inbox import Ears
+from streamer.ingest.process import ReaderProcess
+from streamer.ingest.seating import seat
+from streamer.ingest.settings import IngestSettings
+from streamer.ingest.spec import CameraSpec
+from streamer.metrics import Metrics
+from streamer.slots import SlotPool
+from streamer.supervisor import Restarts
+from streamer.types import Frame
+
+_LOOK_SECONDS = 0.5
+
+
+class Readers:
+    """All reader processes.
+
+    Args:
+        settings: the section `ingest` of the site.
+        metrics: counts what readers report.
+        clock: time.
+        on_frame: called with every analysed frame; its slot is the engine's until `release`.
+        on_health: called at every change of a camera's health.
+    """
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        metrics: Metrics,
+        clock: Clock,
+        on_frame: Callable[[Frame], None],
+        on_health: Callable[[Health], None],
+    ):
+        self.pools: Mapping[int, SlotPool]
+        """Slot pools that are in use, by number; for the inference worker."""
+        self.pools = self._pools = dict[int, SlotPool]()
+        self._settings = settings
+        self._clock = clock
+        self._ears = Ears(metrics, clock, on_frame, on_health)
+        self._numbers = itertools.count(1)
+        self._log = {"style": "human", "level": "info"}
+        self._specs: dict[str, CameraSpec] = {}
+        self._seats: dict[str, str] = {}
+        self._last_sessions: dict[str, int] = {}
+        self._processes: dict[str, ReaderProcess] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._leaving: list[asyncio.Task[None]] = []
+        self._running = False
+
+    async def run(self) -> None:
+        """Keep the reader processes running, until cancelled; then stop them."""
+        self._running = True
+        try:
+            self._start_tasks()
+            while True:
+                await self._clock.sleep(_LOOK_SECONDS)
+                self._leaving = [task for task in self._leaving if not task.done()]
+                for process in self._processes.values():
+                    process.look_after()
+        finally:
+            self._running = False
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), *self._leaving, return_exceptions=True)
+            self._tasks.clear()
+
+    def set_cameras(self, specs: Sequence[CameraSpec]) -> None:
+        """Read exactly these cameras; those whose spec did not change go on undisturbed."""
+        wanted = {spec.name: spec for spec in specs}
+        seats = seat(specs, self._seats, self._settings.processes)
+        for name, spec in list(self._specs.items()):
+            if wanted.get(name) != spec or seats[name] != self._seats[name]:
+                self._last_sessions[name] = self._processes[self._seats[name]].remove(name)
+                del self._specs[name]
+        for name, spec in wanted.items():
+            if name not in self._specs:
+                self._process(seats[name]).add(spec, self._last_sessions.pop(name, 0))
+        self._specs, self._seats = wanted, seats
+        for name in [name for name, process in self._processes.items() if not process.cameras]:
+            del self._processes[name]
+            if name in self._tasks:
+                self._tasks[name].cancel()
+                self._leaving.append(self._tasks.pop(name))
+        if self._running:
+            self._start_tasks()
+
+    def release(self, frame: Frame) -> None:
+        """Give a frame's slot back to its reader; its pixels change from then on."""
+        process = self._processes.get(self._seats.get(frame.camera, ""))
+        if frame.slot is not None and process is not None:
+            process.free(frame.slot.pool, frame.slot.slot)
+
+    async def snapshot(
+        self,
+        camera: str,
+        session: int,
+        index: int,
+        boxes: Sequence[tuple[float, float, float, float]],
+        path: Path,
+        timeout_s: float = 2.0,
+    ) -> bool:
+        """Write a frame as JPEG at full size.
+
+        Args:
+            camera: the camera's name.
+            session: the frame's session.
+            index: the frame's index; the nearest one that the reader still has is taken.
+            boxes: drawn into it, as fractions of the picture.
+            path: the file, which appears whole or not at all.
+            timeout_s: how long to wait for it.
+
+        Returns:
+            Whether the file is there.
+        """
+        process = self._processes.get(self._seats.get(camera, ""))
+        if process is None:
+            return False
+        order = {"boxes": [[float(v) for v in box] for box in boxes], "path": os.path.abspath(path)}  # noqa: ASYNC240
+        return await process.snapshot(camera, session, index, order, timeout_s)
+
+    def pids(self) -> list[int]:
+        """Process ids of the readers that run."""
+        return [process.pid for process in self._processes.values() if process.pid is not None]
+
+    def log_as(self, style: str, level: str) -> None:
+        """How readers log from their next start on; see `streamer.log.setup`."""
+        self._log = {"style": style, "level": level}
+        for process in self._processes.values():
+            process.log_setup = self._log
+
+    def _process(self, name: str) -> ReaderProcess:
+        if name not in self._processes:
+            process = ReaderProcess(name, self._settings, self._ears, self._pools, self._numbers, Restarts())
+            process.log_setup = self._log
+            self._processes[name] = process
+        return self._processes[name]
+
+    def _start_tasks(self) -> None:
+        for name, process in self._processes.items():
+            if name not in self._tasks:
+                self._tasks[name] = asyncio.create_task(process.run(), name=f"reader {name}")

@@ -1,0 +1,54 @@
+"""What the engine tells a reader about its cameras, as plain values (readers do not carry pydantic)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+HUNG_STATUS = 70
+"""Exit status of a reader in which a thread hangs inside a library beyond all limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSpec:
+    """One camera as its reader knows it."""
+
+    name: str
+    url: str = field(repr=False)
+    """The real address with its password."""
+    transport: str = "tcp"
+    """``tcp`` or ``udp``, for RTSP."""
+    analyze_fps: float = 5.0
+    width: int = 416
+    """Width of the box that analysed pictures are scaled into; the aspect is kept, nothing is enlarged."""
+    height: int = 416
+    realtime: bool = True
+    """Files only: play at their own pace."""
+
+    def header(self) -> dict[str, Any]:
+        """As a message's fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds; see IngestSettings for what each means."""
+
+    open_s: float = 10.0
+    stall_s: float = 15.0
+    frozen_s: float = 60.0
+    black_s: float = 30.0
+    runaway_s: float = 3.0
+    healthy_s: float = 30.0
+    backoff_s: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+    shed_s: float = 1.0
+
+    def header(self) -> dict[str, Any]:
+        """As a message's fields."""
+        return asdict(self)
+
+    @staticmethod
+    def from_header(header: Mapping[str, Any]) -> Limits:
+        """From a message's fields."""
+        return Limits(**{**header, "backoff_s": tuple(header["backoff_s"])})
