@@ -28,7 +28,7 @@ from streamer.health import Vigil
 from streamer.inference.client import Models
 from streamer.ingest.health import Health
 from streamer.ingest.readers import Readers
-from streamer.ingest.settings import CameraSpec
+from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
 from streamer.pace import Paces
