@@ -54,7 +54,6 @@ class Batcher:
         self._lanes: dict[str, Lane] = {}
         self._streams = 0
         self._ids = itertools.count(1)
-        self._turns = itertools.count(1)
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = float("inf")
         self.out: dict[int, Batch] = {}
@@ -184,7 +183,7 @@ class Batcher:
 
     def _cut(self, lane: Lane, now: float) -> None:
         """Send one batch."""
-        batch = Batch(next(self._ids), lane.model, lane.choose(self._limit(lane), next(self._turns)), now)
+        batch = Batch(next(self._ids), lane.model, lane.choose(self._limit(lane)), now)
         for request in batch.requests:
             request.batch = batch.id
             self._metrics.queue_wait_seconds.labels(lane.model).observe(now - request.enqueued_at)

@@ -69,6 +69,7 @@ class Lane:
     paces: dict[str, Pace] = field(default_factory=dict)
     answered: dict[str, tuple[Key, Detections]] = field(default_factory=dict)
     """The last answer of each camera."""
+    turns: int = 0
     exec_s: float = 0.0
     """Usual execution time of a batch."""
 
@@ -85,7 +86,7 @@ class Lane:
         self.paces.setdefault(frame.camera, Pace()).arrivals.append(now)
         return request
 
-    def choose(self, limit: int, turn: int) -> tuple[Request, ...]:
+    def choose(self, limit: int) -> tuple[Request, ...]:
         """Up to `limit` requests, the oldest of each camera, the camera that was served longest ago first."""
         order = sorted(self.waiting.values(), key=lambda request: self.paces[request.frame.camera].served)
         chosen: dict[str, Request] = {}
@@ -94,7 +95,9 @@ class Lane:
                 chosen.setdefault(request.frame.camera, request)
         for request in chosen.values():
             del self.waiting[request.key]
-            self.paces[request.frame.camera].served = turn
+            # a turn of its own for each, so that ties within a batch favor nobody
+            self.turns += 1
+            self.paces[request.frame.camera].served = self.turns
         return tuple(chosen.values())
 
     def closes_at(self, now: float, limit: int) -> float:
