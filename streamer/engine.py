@@ -14,9 +14,10 @@ workers and sinks do. It holds no pixels longer than a pipeline needs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from streamer import log
 from streamer.alerts import AlertPolicy, Suppressed
@@ -75,6 +76,8 @@ class Engine:
     def __init__(self, parts: Parts):
         self.parts = parts
         self.book = IncidentBook()
+        self.policy = parts.policy
+        """Replaced by a reload."""
         self.progress_at = parts.clock.monotonic()
         """When the loop last went round, on CLOCK_MONOTONIC; feeds the watchdog."""
         self.paces = Paces(parts.clock)
@@ -114,7 +117,7 @@ class Engine:
             metrics.event_seconds.labels(event.camera).observe(clock.monotonic() - event.captured_at)
         try:
             await self._keep(event)
-            alert = self.parts.policy.decide(event)
+            alert = self.policy.decide(event)
             if isinstance(alert, Suppressed):
                 metrics.alerts_suppressed.labels(alert.reason).inc()
             elif await self.parts.outbox.put(alert, expects_snapshot=event.frame_index is not None):
@@ -240,13 +243,13 @@ class Engine:
     def _now(self, camera: Camera) -> float:
         return camera.current.time if camera.current is not None else self.parts.clock.time()
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._evidence.add(task)
         task.add_done_callback(self._evidence.discard)
 
 
-async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBook) -> AsyncIterator[Event]:
+async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBook) -> AsyncGenerator[Event]:
     """All that one pipeline says about one camera, through every gap, as named incidents.
 
     The same path live, in replay and in evaluation. Ends when the camera is closed.
@@ -260,7 +263,8 @@ async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBoo
     while not camera.closed:
         taken = camera.taken
         try:
-            async with aclosing(pipeline.watch(camera)) as events:  # type: ignore[type-var]
+            # an `async def` with `yield` makes a generator, whatever iterator its signature promises
+            async with aclosing(cast(AsyncGenerator[Event], pipeline.watch(camera))) as events:
                 async for event in events:
                     known = book.enter(_stamped(event, camera, name))
                     if known is not None:

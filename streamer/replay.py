@@ -145,7 +145,8 @@ async def _all_or_failure(offers: Sequence[Any], tasks: Sequence[asyncio.Task[No
     taken = asyncio.gather(*offers)
     while not taken.done():
         alive = [task for task in tasks if not task.done()]
-        await asyncio.wait({taken, *alive}, return_when=asyncio.FIRST_COMPLETED)
+        waits: list[asyncio.Future[Any]] = [taken, *alive]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         failed = [error for task in tasks if task.done() and (error := task.exception()) is not None]
         if failed:
             taken.cancel()

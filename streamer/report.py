@@ -1,0 +1,188 @@
+"""What the daemon says of itself: the status page's values, and the usage of its processes as metrics.
+
+Reads from the parts and changes none of them. Made by the daemon; asked by the web page; on the engine's loop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamer import __version__
+from streamer.clock import Clock
+from streamer.engine import Engine
+from streamer.errors import CAUSES
+from streamer.events import Event
+from streamer.inference.client import Models
+from streamer.ingest.readers import Readers
+from streamer.ledger import Letter
+from streamer.metrics import Metrics
+from streamer.outbox import Outbox
+from streamer.usage import usage
+from streamer.web.status import AlertRow, CameraState, CameraStatus, PartStatus, SinkStatus, Status
+from streamer.wording import sentence
+
+_LOOK_S = 2.0
+_KEPT = 100
+_STUCK_S = 15.0
+_OUTCOMES = {"pending": "waiting", "delivered": "delivered"}
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Knows where to look; `run` refreshes what takes time to read, `status` puts it together."""
+
+    engine: Engine
+    readers: Readers
+    models: Models
+    outbox: Outbox
+    metrics: Metrics
+    clock: Clock
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    """The last events of any kind, told or not; newest last."""
+    _letters: list[Letter] = field(default_factory=list)
+    _cpu: dict[int, float] = field(default_factory=dict)
+    _started_at: float = 0.0
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        self._started_at = self._started_at or self.clock.time()
+        while True:
+            self._measure()
+            self._letters = await self.outbox.recent(_KEPT)
+            await self.clock.sleep(_LOOK_S)
+
+    def pids(self) -> dict[str, list[int]]:
+        """Process ids by role: engine, reader, worker."""
+        worker = self.models.pid
+        return {
+            "engine": [os.getpid()],
+            "reader": self.readers.pids(),
+            "worker": [] if worker is None else [worker],
+        }
+
+    def status(self) -> Status:
+        """The daemon now, as the page shows it."""
+        return Status(
+            now=self.clock.time(),
+            started_at=self._started_at,
+            version=__version__,
+            cameras=tuple(self._camera(name) for name in sorted(self.engine.plans)),
+            parts=tuple(self._parts()),
+            sinks=tuple(self._sinks()),
+            alerts=tuple(self._alerts()),
+            overloaded=self.engine.parts.vigil.overloaded,
+        )
+
+    def snapshot(self, alert_id: str) -> Path | None:
+        """The picture of an alert that the page lists."""
+        for letter in self._letters:
+            if letter.alert.id == alert_id:
+                return letter.alert.snapshot
+        return None
+
+    def _camera(self, name: str) -> CameraStatus:
+        now, plan = self.clock.monotonic(), self.engine.plans[name]
+        health, pace = self.engine.parts.vigil.health(name), self.engine.paces.of(name)
+        base = CameraStatus(name, "connecting", offered_fps=plan.spec.analyze_fps)
+        if health is None:
+            return base
+        state: CameraState = "frozen" if health.state == "live" and health.picture == "frozen" else health.state
+        if state == "live" and self.engine.parts.vigil.overloaded:
+            state = "overloaded"
+        words = CAUSES[health.cause] if health.cause is not None else ""
+        fps = f" {health.fps:g} fps" if health.fps else ""
+        return CameraStatus(
+            name,
+            state,
+            cause=health.cause,
+            words=": ".join(part for part in (words, health.detail) if part),
+            since=self.clock.time() - (now - health.at),
+            last_frame_age_s=None if pace is None else now - pace.last_captured_at,
+            latency_p50_s=None if pace is None else pace.p50_s,
+            latency_p95_s=None if pace is None else pace.p95_s,
+            analysed_fps=None if pace is None else pace.fps,
+            offered_fps=plan.spec.analyze_fps,
+            source=f"{health.width}x{health.height} {health.codec}{fps}" if health.width else "",
+            session=health.session,
+            retry_in_s=None if health.retry_at is None else max(0.0, health.retry_at - now),
+        )
+
+    def _parts(self) -> list[PartStatus]:
+        now = self.clock.monotonic()
+        degraded = sorted(self.metrics.degraded_parts)
+        found = []
+        for name, progress_at in (("engine", self.engine.progress_at), ("inference", self.models.progress_at)):
+            if now - progress_at > _STUCK_S:
+                found.append(PartStatus(name, "stuck", f"no progress for {now - progress_at:.0f} s"))
+            elif name not in degraded:
+                found.append(PartStatus(name, "ok", self._plan() if name == "inference" else ""))
+        return found + [PartStatus(part, "degraded", "failed too often; retried slowly") for part in degraded]
+
+    def _plan(self) -> str:
+        if not self.models.ready.is_set():
+            return "starting"
+        plans = self.models.plans.items()
+        return "; ".join(
+            f"{name}: {plan.get('runtime', '?')} {plan.get('precision', '')}".strip() for name, plan in plans
+        )
+
+    def _sinks(self) -> list[SinkStatus]:
+        found = []
+        for name in sorted(self.outbox.names):
+            latest = next((letter for letter in self._letters if letter.sink == name and letter.attempts), None)
+            failed = latest is not None and latest.status != "delivered"
+            value = self.metrics.value
+            found.append(
+                SinkStatus(
+                    name,
+                    depth=int(value("streamer_outbox_depth", sink=name)),
+                    oldest_s=value("streamer_outbox_oldest_seconds", sink=name) or None,
+                    last_error=latest.error if latest is not None and failed else None,
+                    delivered=int(value("streamer_alerts_total", sink=name, outcome="delivered")),
+                    dead=int(value("streamer_dead_letters", sink=name)),
+                )
+            )
+        return found
+
+    def _alerts(self) -> list[AlertRow]:
+        """Events that were told and those that were not, newest first."""
+        outcomes: dict[str, dict[str, str]] = {}
+        pictures: dict[str, bool] = {}
+        for letter in self._letters:
+            alert_id = letter.alert.id
+            outcomes.setdefault(alert_id, {})[letter.sink] = _OUTCOMES.get(letter.status, "failed")
+            pictures[alert_id] = letter.alert.snapshot is not None
+        rows = []
+        for event in reversed(self.events):
+            alert_id = f"{event.id}:{event.state}"
+            rows.append(
+                AlertRow(
+                    alert_id,
+                    event.time,
+                    event.camera,
+                    event.kind,
+                    sentence(event),
+                    event.severity,
+                    outcomes.get(alert_id, {}),
+                    alert_id if pictures.get(alert_id) else None,
+                )
+            )
+        return rows
+
+    def _measure(self) -> None:
+        """CPU and memory by role; a process that was replaced keeps counting from zero."""
+        for role, pids in self.pids().items():
+            memory = 0
+            for pid in pids:
+                used = usage(pid)
+                if used is None:
+                    continue
+                memory += used.rss_bytes
+                before = self._cpu.get(pid, 0.0)
+                self.metrics.process_cpu_seconds.labels(role).inc(max(0.0, used.cpu_s - before))
+                self._cpu[pid] = used.cpu_s
+            self.metrics.process_memory_bytes.labels(role).set(memory)
+        self._cpu = {pid: cpu_s for pid, cpu_s in self._cpu.items() if any(pid in ids for ids in self.pids().values())}
