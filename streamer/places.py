@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 Point = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0, le=1.0)]]
 """x, y as fractions of the frame."""
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+_LAST = float(np.nextafter(1.0, 0.0))
 
 
 class LineSettings(BaseModel):
@@ -38,7 +39,9 @@ class LaneSettings(BaseModel):
 
     model_config = _STRICT
     polygon: list[Point] = Field(description="At least 3 points, x and y as fractions of the frame.")
-    direction: tuple[float, float] = Field(description="Where traffic goes, x right and y down; the length is ignored.")
+    direction: tuple[FiniteFloat, FiniteFloat] = Field(
+        description="Where traffic goes, x right and y down; the length is ignored."
+    )
 
     _polygon = field_validator("polygon")(lambda value: check_polygon(value))
 
@@ -80,7 +83,9 @@ class Zone:
         Returns:
             bool (m,).
         """
-        x, y = points[:, 0:1], points[:, 1:2]
+        # feet that the picture's lower or right edge cuts off stand in a zone that reaches to that edge
+        inside_frame = np.clip(points, 0.0, _LAST)
+        x, y = inside_frame[:, 0:1], inside_frame[:, 1:2]
         x1, y1 = self.polygon[:, 0], self.polygon[:, 1]
         x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
         spans = (y1 > y) != (y2 > y)

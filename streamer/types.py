@@ -119,6 +119,8 @@ class Tracks:
     labels: tuple[str, ...] = ()
     known: bool = True
     """False: the detector's answer is missing; boxes are those of the last answer, and time must not be counted."""
+    unseen_s: Floats | None = None
+    """float32 (n,), known seconds since the detector last saw each; 0 is now. None: all are seen now."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -137,7 +139,14 @@ class Tracks:
             self.ages_s[mask],
             self.labels,
             self.known,
+            None if self.unseen_s is None else self.unseen_s[mask],
         )
+
+    def seen(self) -> Tracks:
+        """Those that the detector saw in this very frame."""
+        if self.unseen_s is None or not self.unseen_s.any():
+            return self
+        return self.pick(self.unseen_s == 0.0)
 
     @staticmethod
     def empty(labels: tuple[str, ...] = (), known: bool = True) -> Tracks:

@@ -1,7 +1,7 @@
 """Intrusion: somebody is in a zone where nobody should be, and stays there.
 
-The zone test is the foot point; the minimum stay keeps out those who only brush the edge, and one confident sighting is
-asked for so that flicker of the detector alone raises nothing.
+The zone test is the foot point; the minimum stay keeps out those who only brush the edge, and the mean confidence of
+the sightings keeps out what the detector takes for a person only now and then.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from streamer.errors import InputError
 from streamer.events import Event
 from streamer.places import Places
-from streamer.rules.dwell import Stay, Stays
+from streamer.rules.dwell import Moment, Stay, Stays
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
 
@@ -28,7 +29,13 @@ class Intrusion(Rule):
     min_seconds: float = Field(1.0, ge=0, description="Stay in the zone before it counts, seconds.")
     leave_seconds: float = Field(2.0, gt=0, description="Outside or unseen for this long ends it, seconds.")
     labels: list[str] = Field(["person", "motion"], description="What counts; names of the detector's classes.")
-    min_confidence: float = Field(0.4, ge=0, le=1, description="Best confidence in the zone that is asked for.")
+    min_confidence: float = Field(0.35, ge=0, le=1, description="Mean confidence in the zone that is asked for.")
+
+    headless: bool = Field(
+        False,
+        description="Also count people who were only ever seen cut off by the top edge (steep cameras); if not, "
+        "an arm that reaches into the picture raises nothing.",
+    )
 
     def begin(self, places: Places) -> Judge:
         """See Rule."""
@@ -52,14 +59,18 @@ class _Dwelling(Judge):
         self._rule = rule
         self._stays = Stays([places.zones[name] for name in rule.zones], rule.leave_seconds)
         self._known = KnownTime()
+        self._last: tuple[float, float] | None = None
+        """Capture and known time of the last known frame."""
+        self._gap_s = 0.0
 
     def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
         """See Judge."""
-        known_time = self._known.advance(frame.time, tracks.known)
+        known = self._known.advance(frame.time, tracks.known)
+        self._gap_s += frame.gap_s
         if not tracks.known:
             return
         counted = [i for i in range(len(tracks)) if tracks.label(i) in self._rule.labels]
-        present, ended = self._stays.update(frame.time, known_time, _some(tracks, counted))
+        present, ended = self._stays.update(self._moment(frame, known), _some(tracks, counted))
         for stay in present:
             if not stay.announced and self._lasts(stay) and self._rule.holds_at(frame.time):
                 stay.announced = True
@@ -68,9 +79,20 @@ class _Dwelling(Judge):
             if stay.announced:
                 yield self._event("end", frame.time, stay)
 
+    def _moment(self, frame: Frame, known: float) -> Moment:
+        # who is there before and after a gap was there in it; who is not there after it may have left at any time
+        before, known_before = self._last or (frame.time, known)
+        self._last = frame.time, known
+        watched_s, self._gap_s = max(known - known_before - self._gap_s, 0.0), 0.0
+        width, height = frame.size
+        return Moment(frame.time, known, before, watched_s, width / height)
+
     def _lasts(self, stay: Stay) -> bool:
+        rule = self._rule
         # capture times are floats: 0.2 s five times over is a hair less than 1 s
-        return stay.dwell_s() >= self._rule.min_seconds - 1e-6 and stay.confidence >= self._rule.min_confidence
+        long_enough = stay.dwell_s >= rule.min_seconds - 1e-6
+        whole = stay.whole or rule.headless or stay.label != "person"
+        return long_enough and whole and stay.confidence >= rule.min_confidence
 
     def _event(self, state: str, time: float, stay: Stay) -> Event:
         return self._rule.event(
@@ -85,7 +107,7 @@ class _Dwelling(Judge):
             confidence=min(stay.confidence, 1.0),
             box=stay.box,
             detail={
-                "dwell_s": round(stay.dwell_s(), 2),
+                "dwell_s": round(stay.dwell_s, 2),
                 "min_seconds": self._rule.min_seconds,
                 "min_confidence": self._rule.min_confidence,
             },
@@ -93,6 +115,4 @@ class _Dwelling(Judge):
 
 
 def _some(tracks: Tracks, indices: list[int]) -> Tracks:
-    import numpy as np
-
     return tracks if len(indices) == len(tracks) else tracks.pick(np.array(indices, np.int64))

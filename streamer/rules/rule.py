@@ -82,7 +82,7 @@ class KnownTime:
         self._unknown_s = 0.0
 
     def advance(self, time: float, known: bool) -> float:
-        """Move to a frame's capture time; the seconds of known time so far."""
+        """Move to a frame's capture time; known seconds on a clock that starts at the first frame's capture time."""
         if not known and self._last is not None:
             self._unknown_s += time - self._last
         self._last = time
