@@ -1,0 +1,97 @@
+"""What the storage folder may hold: expiry, the bounds of the outbox, and snapshots that nobody needs any more.
+
+Called by the outbox once a minute on the store's thread, inside a transaction; deletes files only in the snapshot
+folder. Whatever it gives up it returns, so that the outbox can say so.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamer import ledger
+
+_YOUNG_S = 120.0  # a file may lie there for a moment before its alert names it
+
+
+class OutboxSettings(BaseModel):
+    """The section `outbox`: how much is kept, and for how long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    keep_seconds: float = Field(7 * 86400.0, ge=3600.0, description="Alerts that were dealt with are kept so long.")
+    max_alerts: int = Field(50_000, ge=1, description="At most so many alerts that were dealt with are kept.")
+    max_waiting: int = Field(
+        10_000, ge=1, description="At most so many deliveries wait; beyond it the oldest of the least severe go."
+    )
+    max_snapshot_bytes: int = Field(2**30, ge=0, description="Snapshots beyond it are deleted, oldest first.")
+
+
+@dataclass(slots=True)
+class Tidied:
+    """What a round of tidying has cost; pairs are (sink, alert id)."""
+
+    expired: list[tuple[str, str]] = field(default_factory=list)
+    given_up: list[tuple[str, str]] = field(default_factory=list)
+    forgotten: int = 0
+    snapshots: int = 0
+    """Files deleted."""
+    bare: int = 0
+    """Alerts that are still to be sent and lost their snapshot to the size bound."""
+
+
+def tidy(c: sqlite3.Connection, settings: OutboxSettings, now: float) -> Tidied:
+    """Apply the bounds to the tables; the files come after the commit (`sweep`)."""
+    return Tidied(
+        ledger.expire(c, now),
+        ledger.give_up(c, settings.max_waiting, now),
+        ledger.forget(c, now - settings.keep_seconds, settings.max_alerts),
+    )
+
+
+def sweep(c: sqlite3.Connection, folder: Path, limit: int, now: float) -> tuple[int, int]:
+    """Delete snapshots without an alert, then the oldest beyond `limit` bytes, those still to be sent last.
+
+    Returns:
+        Files deleted, and how many of them an alert was still waiting with.
+    """
+    named = {
+        name: bool(waits)
+        for name, waits in c.execute(
+            "SELECT snapshot, EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = seq AND d.status = 'pending')"
+            " FROM alerts WHERE snapshot IS NOT NULL"
+        )
+    }
+    files = []
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):
+            if entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                files.append((named.get(entry.name, False), status.st_mtime, status.st_size, entry.name))
+    total, deleted, bare = 0, 0, 0
+    kept = []
+    for waits, at, size, name in sorted(files):
+        if name not in named and now - at > _YOUNG_S:
+            deleted += _delete(folder / name)
+        else:
+            total += size
+            kept.append((waits, size, name))
+    for waits, size, name in kept:
+        if total <= limit:
+            break
+        total -= size
+        deleted += _delete(folder / name)
+        bare += waits
+        c.execute("UPDATE alerts SET snapshot = NULL WHERE snapshot = ?", (name,))
+    return deleted, bare
+
+
+def _delete(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        path.unlink()
+        return 1
+    return 0
