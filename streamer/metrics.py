@@ -84,6 +84,8 @@ class Metrics:
         self.dead_letters = gauge("dead_letters", "Alerts that a sink gave up", "sink")
         # the daemon
         self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
+        for outcome in ("applied", "refused"):  # there from the start: Prometheus sees no increase in a first sample
+            self.config_reloads.labels(outcome)
         self.process_cpu_seconds = counter("process_cpu_seconds", "CPU time of the daemon by stage", "stage")
         self.process_memory_bytes = gauge("process_memory_bytes", "Resident memory by process role", "role")
         self.start_time_seconds = gauge("start_time_seconds", "When the daemon started, UTC epoch")
