@@ -162,7 +162,7 @@ class Mount:
             if running:
                 self._rebase = (max(now, self._rebase[0]), number, self._rebase[2])
                 self._schedule(self._rebase[0])
-        at = self._deadline(number) - (self._origin or 0.0) if running else (number - self._rebase[1]) / reel.fps
+        at = self._deadline(number) - (self._origin or 0.0) if running else (number - self.number) / reel.fps
         return sequence & 0xFFFF, (self._timestamp(at) + self._shift(unit)) & 0xFFFFFFFF
 
     def _pass(self, frames: int) -> None:

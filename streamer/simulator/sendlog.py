@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 SLOTS = 8192
 
@@ -51,6 +52,17 @@ class SentTimes:
         numbers = last - (last - self._slots) % SLOTS
         fits = (numbers >= 0) & (times > 0) & (times <= before) & ((start + numbers - index) % length == 0)
         return float(times[fits].max()) if fits.any() else None
+
+    def history(self, camera: int, first: int) -> NDArray[np.float64]:
+        """When the frames from number `first` on were sent, in order; 0.0 where one was not, or where it is forgotten.
+
+        The newest frame is left out: it may be being written. Whoever asks again within 8192 frames misses none.
+        """
+        last = int(self._last[camera])
+        numbers = np.arange(first, max(first, last))
+        times: NDArray[np.float64] = np.array(self._times[camera])[numbers % SLOTS]
+        times[numbers <= last - SLOTS] = 0.0
+        return times
 
     def sent(self, camera: int, since: float, until: float) -> int:
         """How many frames a camera sent from `since` to before `until`."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
 WAIT = 10.0
 """Seconds for anything that must happen; only a failing test waits so long."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop work until something holds; for what nothing announces."""
+    async with asyncio.timeout(WAIT):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 @dataclass
