@@ -125,7 +125,7 @@ class Capture:
             self.busy_since, self._source = None, None
             if source is not None:
                 source.close()
-        raise AssertionError("a session ends by its error")
+        return SourceError("ended", "stopped")
 
     def _open(self) -> Source:
         def hold(source: Source) -> None:

@@ -25,7 +25,7 @@ logger = log.get(__name__)
 OUTCOMES = frozenset(
     {
         *(f"decode/{name}" for name in ("ok", "error", "corrupt", "no_keyframe", "shed_nonref", "shed_nonkey")),
-        *("sample/ok", "sample/not_due", "slot/no_slot", "slot/engine_busy", "slot/refused"),
+        *("sample/ok", "sample/not_due", "sample/odd_time", "slot/no_slot", "slot/engine_busy", "slot/refused"),
     }
 )
 """Stage and outcome of the pictures that readers count."""

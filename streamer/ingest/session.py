@@ -7,6 +7,7 @@ in the socket) it makes the source shed, first pictures that no other needs, the
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ from streamer.sources.source import Picture, Shed, Source
 _BURST = 4.0
 _NOTE_SECONDS = 10.0
 _SHED_STEP_SECONDS = 2.0
+_USELESS_TIMES = 25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +102,10 @@ class Session:
         self._shed_at = 0.0
         self._whole_at: float | None = None
         self._whole_counts = replace(source.counts)
+        self._counted_at = 0.0
+        self._clockless = False
+        self._useless_times = 0
+        self._last_pts_s = -math.inf
 
     def begin(self, now: float) -> None:
         """The connection is open."""
@@ -112,7 +118,10 @@ class Session:
         """Deal with one decoded picture; raises SourceError when the session is of no more use."""
         now, memory = picture.arrived_at, self._memory
         size = (picture.frame.width, picture.frame.height)
+        picture = self._with_usable_time(picture)
         moment = self._timeline.place(picture.pts_s, now, self._source.waited)
+        self._useless_times = self._useless_times + 1 if moment.odd or picture.pts_s <= self._last_pts_s else 0
+        self._last_pts_s = picture.pts_s
         if self._size == (0, 0):
             memory.rate.restart(self._source.fps)  # the parameter sets have spoken by now
         elif size != self._size:
@@ -123,9 +132,12 @@ class Session:
         if memory.rate.count(now):
             self._run_away()
         self._keep_up(moment.lag_s, now)
-        if picture.clean:
+        if moment.odd:
+            memory.drops["sample", "odd_time"] += 1
+        elif picture.clean:
+            if self._whole_at is None or now - self._whole_at > 1.0 or now - self._counted_at > 1.0:
+                self._whole_counts, self._counted_at = replace(self._source.counts), now
             self._whole_at = now
-            self._whole_counts = replace(self._source.counts)
             self._offer(picture, moment)
         else:
             memory.drops["decode", "corrupt"] += 1
@@ -136,6 +148,14 @@ class Session:
         if self._whole_at is not None and now - self._whole_at > self._limits.stall_s:
             cause, detail = why_dark(self._whole_counts, self._source.counts)
             raise SourceError(cause, f"no picture for {now - self._whole_at:.1f} s; {detail}")
+
+    def _with_usable_time(self, picture: Picture) -> Picture:
+        """Some cameras send one timestamp for ever, or random ones: then the arrival has to do."""
+        if not self._clockless and self._useless_times > _USELESS_TIMES:
+            self._clockless = True
+            self._timeline, self._last_pts_s = Timeline(), picture.arrived_at - 1.0
+            self._renew("clock_jump", "the timestamps are of no use; the time of arrival is taken", picture.arrived_at)
+        return replace(picture, pts_s=picture.arrived_at) if self._clockless else picture
 
     def _offer(self, picture: Picture, moment: Moment) -> None:
         memory = self._memory

@@ -25,8 +25,10 @@ class Moment:
     """CLOCK_MONOTONIC."""
     lag_s: float
     """How much later than the least delayed picture it was here."""
-    jumped: bool
+    jumped: bool = False
     """The source's timestamps jumped: what came before does not connect."""
+    odd: bool = False
+    """Its time fits neither what came before nor, so far, what comes after: of no use."""
 
 
 class Timeline:
@@ -37,6 +39,7 @@ class Timeline:
         self._last: tuple[float, float] | None = None
         self._idle_lag_since: float | None = None
         self._least_late = 0.0
+        self._odd: tuple[float, float] | None = None
 
     def place(self, pts_s: float, arrived_at: float, waited: bool) -> Moment:
         """Place a picture.
@@ -47,6 +50,11 @@ class Timeline:
             waited: whether we had to wait for it; then a lag is not ours.
         """
         jumped = self._last is not None and self._jumps(pts_s, arrived_at, *self._last)
+        if jumped and (self._odd is None or self._jumps(pts_s, arrived_at, *self._odd)):
+            # one picture with a wrong time is no jump yet (servers that loop a file send such): the next one decides
+            self._odd = (pts_s, arrived_at)
+            return Moment(arrived_at, 0.0, odd=True)
+        self._odd = None
         delay = arrived_at - pts_s
         if self._last is None or jumped or delay < self._offset:
             self._offset = delay
