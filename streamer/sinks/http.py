@@ -70,9 +70,9 @@ def _register(url: str) -> None:
 
 
 class Poster:
-    """A client for one URL; opened and closed by its sink."""
+    """A client for one URL (of `settings`, with `path` added); opened and closed by its sink."""
 
-    def __init__(self, sink: Sink, settings: HttpSettings):
+    def __init__(self, sink: Sink, settings: HttpSettings, path: str = ""):
         self._name = sink.name
         self._clock = sink.clock
         self._settings = settings
@@ -83,6 +83,8 @@ class Poster:
         self._auth = None
         if parts.username is not None:
             self._auth = aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or ""), "utf-8")
+        if path:
+            parts = parts._replace(path=parts.path.rstrip("/") + path)
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
         self._session: aiohttp.ClientSession | None = None
 
@@ -106,7 +108,7 @@ class Poster:
             await self._session.close()
             self._session = None
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Post once; returns if the answer is 2xx.
 
         Raises:
@@ -119,7 +121,7 @@ class Poster:
         try:
             check_literal(urlsplit(self._url).hostname or "", self._settings.allow_private)
             async with self._session.post(
-                self._url + path, data=body, headers=dict(headers), auth=self._auth, allow_redirects=False
+                self._url, data=body, headers=dict(headers), auth=self._auth, allow_redirects=False
             ) as answer:
                 excerpt = await answer.content.read(300)
                 self._judge(answer, excerpt)

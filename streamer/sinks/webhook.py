@@ -68,7 +68,7 @@ class WebhookSink(Sink):
         if self._options.secret is not None:
             key = self._options.secret.get_secret_value()
             headers["X-Streamer-Signature"] = signature(key, int(self.clock.time()), body)
-        await self._poster.post("", body, headers)
+        await self._poster.post(body, headers)
 
     async def close(self) -> None:
         """See Sink."""
