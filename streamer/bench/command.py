@@ -1,0 +1,169 @@
+"""`streamer bench`: floor, run, floor again; or the search for capacity and what comes beyond it.
+
+The door for the command line: `add_arguments` says what can be given, `bench` does it. Prints as it goes; with `--json`
+one object at the end, and nothing else on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from streamer import log
+from streamer.bench import capacity, floor, table, trial
+from streamer.bench.content import prepare
+from streamer.bench.figures import Run
+from streamer.bench.load import Load, parse_size
+from streamer.inference.plans import cpu_count
+from streamer.models.registry import card_of, resolve
+
+SEARCH_SECONDS = 15.0
+OVERLOAD_SECONDS = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `streamer bench`."""
+    add = parser.add_argument
+    add("--cameras", type=int, default=4, metavar="N", help="simulated cameras (default 4)")
+    add("--size", default="1280x720", metavar="WxH", help="size of their pictures (default 1280x720)")
+    add("--fps", type=float, default=15.0, help="frames a second that each sends (default 15)")
+    add("--analyze-fps", type=float, default=5.0, metavar="FPS", help="frames a second that are analysed (default 5)")
+    add("--model", default="motion", metavar="FILE", help="model file or name (default: the built-in motion detector)")
+    add("--device", default="auto", help="as `inference.device` in a site file (default auto)")
+    add("--precision", default="f32", choices=("f32", "auto"), help="as `inference.precision` (default f32)")
+    add("--seconds", type=float, metavar="S", help="length of the measured window (default 30; 15 while searching)")
+    add("--warmup", type=float, default=5.0, metavar="S", help="seconds before the window (default 5)")
+    add("--video", type=Path, metavar="FILE", help="what the cameras show, re-encoded once (default: a drawn scene)")
+    add("--rtsp", nargs="+", metavar="URL", help="real cameras instead of simulated ones")
+    add("--find-capacity", action="store_true", help="search the most cameras that are held, then overload")
+    add("--overload", type=float, default=2.0, metavar="X", help="after the search, run X times as many; 0: do not")
+    add("--no-floor", action="store_true", help="skip the measurement of the floor")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def load_of(given: argparse.Namespace) -> Load:
+    """The load that the arguments describe. Raises InputError."""
+    urls = tuple(given.rtsp or ())
+    for url in urls:
+        log.secrets.add_url(url)
+    file = resolve(given.model, Path())
+    card_of(file, "detection")
+    return Load(
+        cameras=len(urls) or given.cameras,
+        size=parse_size(given.size),
+        fps=given.fps,
+        analyze_fps=given.analyze_fps,
+        model=str(file),
+        seconds=given.seconds or (SEARCH_SECONDS if given.find_capacity else 30.0),
+        warmup_s=given.warmup,
+        video=given.video,
+        urls=urls,
+        device=given.device,
+        precision=given.precision,
+    )
+
+
+def bench(given: argparse.Namespace) -> None:
+    """Run the bench and print what it finds.
+
+    Raises:
+        InputError: what was given cannot be used.
+        StreamerError: the measured daemon, the simulator or the floor failed.
+    """
+    load = load_of(given)
+    say = (lambda text: None) if given.json else (lambda text: print(text, flush=True))
+    found = _Bench(load, say).run(given)
+    if given.json:
+        print(json.dumps(found))
+
+
+@dataclass(slots=True)
+class _Bench:
+    load: Load
+    say: Callable[[str], None]
+
+    def run(self, given: argparse.Namespace) -> dict[str, Any]:
+        """Everything that was asked for, as plain values."""
+        load, say = self.load, self.say
+        say(table.headline(load))
+        stream = None if load.urls else prepare(load)
+        source = load.urls[0] if stream is None else stream
+        floors = [] if given.no_floor else [self._floor(source)]
+        found: dict[str, Any] = {"load": _plain(load), "help_s": help_seconds()}
+        say(f"{'--help':<24}{found['help_s']:.2f} s")
+        run: Run | None
+        if given.find_capacity and stream is not None:
+            found["capacity"], run = self._capacity(stream, floors, given.overload)
+        else:
+            run = trial.run(load, stream)
+            say(table.run_text(run))
+            found["run"] = run.to_json()
+        if floors:
+            floors.append(self._floor(source))
+            both = floor.between(*floors)
+            say(table.floor_text(floors, run, both))
+            found["floor"] = {"before": floors[0].to_json(), "after": floors[1].to_json(), "mean": both.to_json()}
+            if run is not None:
+                found["ratio_to_bare"], found["ratio_to_plain"] = table.ratios(run, both)
+        return found
+
+    def _floor(self, source: Path | str) -> floor.Floor:
+        return floor.measure(self.load, source, self.load.model)
+
+    def _capacity(self, stream: Path, floors: list[floor.Floor], overload: float) -> tuple[dict[str, Any], Run | None]:
+        def measure(cameras: int) -> Run:
+            run = trial.run(replace(self.load, cameras=cameras), stream)
+            self.say(table.step_text(run, capacity.holds(run)))
+            return run
+
+        guess = capacity.guess_cameras(cpu_count(), floors[0].plain_ms) if floors else self.load.cameras
+        limit = capacity.find(measure, guess)
+        self.say(f"capacity: {limit.cameras} cameras")
+        found = limit.to_json()
+        if limit.run is not None:
+            self.say(table.run_text(limit.run))
+        if overload > 0 and limit.cameras > 0:
+            cameras = max(limit.cameras + 1, round(limit.cameras * overload))
+            over = trial.run(replace(self.load, cameras=cameras, seconds=OVERLOAD_SECONDS), stream)
+            verdicts = capacity.verdicts(over, limit.run)
+            self.say(f"\noverload: {cameras} cameras for {OVERLOAD_SECONDS:g} s")
+            self.say(table.run_text(over))
+            self.say(table.verdict_text(verdicts))
+            found["overload"] = over.to_json()
+            found["verdicts"] = [{"claim": v.claim, "figure": v.figure, "holds": v.holds} for v in verdicts]
+        return found, limit.run
+
+
+def help_seconds() -> float:
+    """How long `streamer --help` takes: the best of three."""
+
+    def once() -> float:
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-m", "streamer", "--help"], capture_output=True, check=True, timeout=60)
+        return time.monotonic() - begun
+
+    return round(min(once() for _ in range(3)), 3)
+
+
+def _plain(load: Load) -> dict[str, Any]:
+    """The load without addresses: they may hold passwords."""
+    return {
+        "cameras": load.cameras,
+        "size": list(load.size),
+        "fps": load.fps,
+        "analyze_fps": load.analyze_fps,
+        "model": load.model,
+        "seconds": load.seconds,
+        "warmup": load.warmup_s,
+        "video": None if load.video is None else str(load.video),
+        "real_cameras": bool(load.urls),
+        "device": load.device,
+        "precision": load.precision,
+    }
