@@ -1,0 +1,161 @@
+"""Cards: in the file, about the file, and of nothing else."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from streamer.errors import ModelError
+from streamer.models import onnxfile
+from streamer.models.card import KEY, Card, Input, load_card, write_card
+from tests.models.tiny import LABELS, tiny_yolox
+
+
+def card(**changes):
+    fields = {"task": "detection", "family": "yolox", "labels": LABELS, "input": Input(width=64, height=64)}
+    return Card(**{**fields, **changes})
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tiny_yolox(tmp_path / "tiny.onnx")
+    write_card(path, card())
+    return path
+
+
+def test_a_card_comes_back_as_it_was_written(tmp_path):
+    path = tiny_yolox(tmp_path / "tiny.onnx")
+    written = write_card(path, card(license="MIT", metrics={"ap50": 0.5}, fps=5.0, dynamic_batch=True))
+    assert load_card(path) == written
+    assert written.content_sha256
+    assert load_card(path, "detection").metrics == {"ap50": 0.5}
+
+
+def test_other_libraries_still_read_the_file(model):
+    loaded = onnx.load(str(model))
+    onnx.checker.check_model(loaded)
+    assert {entry.key for entry in loaded.metadata_props} == {KEY}
+    assert onnxfile.read(model).metadata[KEY] == loaded.metadata_props[0].value
+
+
+def test_writing_again_replaces_the_card_and_keeps_other_metadata(tmp_path):
+    path = tiny_yolox(tmp_path / "tiny.onnx")
+    onnxfile.write_metadata(path, "author", "somebody")
+    for license in ("one", "two"):
+        write_card(path, card(license=license))
+    assert load_card(path).license == "two"
+    metadata = onnxfile.read(path).metadata
+    assert set(metadata) == {"author", KEY}
+    assert metadata["author"] == "somebody"
+
+
+def test_a_card_in_safetensors(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(3, np.int64)}
+    save_file(tensors, path, {"format": "np"})
+    written = write_card(path, card(family="torchvision", architecture="ssdlite320_mobilenet_v3_large"))
+    assert load_card(path) == written
+    back = load_file(path)
+    assert np.array_equal(back["a"], tensors["a"])
+    assert np.array_equal(back["b"], tensors["b"])
+
+
+def test_a_file_without_a_card_says_how_to_make_one(tmp_path):
+    with pytest.raises(ModelError, match="streamer models import"):
+        load_card(tiny_yolox(tmp_path / "tiny.onnx"))
+
+
+@pytest.mark.parametrize("keep", [0.01, 0.3, 0.7, 0.95, 0.9999])
+def test_a_truncated_file_is_named_so(model, keep):
+    data = model.read_bytes()
+    model.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(ModelError, match=r"truncated|has no card|damaged") as caught:
+        load_card(model)
+    assert str(model) in str(caught.value)
+
+
+def test_changed_weights_are_noticed(model):
+    data = bytearray(model.read_bytes())
+    at = data.index(np.float32(-20.0).tobytes())
+    data[at] ^= 1
+    model.write_bytes(bytes(data))
+    with pytest.raises(ModelError, match="changed or damaged"):
+        load_card(model)
+
+
+def test_the_card_of_another_file_is_noticed(model, tmp_path):
+    other = tiny_yolox(tmp_path / "other.onnx", literal=False)
+    onnxfile.write_metadata(other, KEY, onnxfile.read(model).metadata[KEY])
+    with pytest.raises(ModelError, match="SHA-256"):
+        load_card(other)
+
+
+def test_wrong_task(model):
+    with pytest.raises(ModelError, match="its task is detection, behaviour is needed"):
+        load_card(model, "behaviour")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": ("a", "b", "c")}, r"3 labels needs one output \(batch, anchors, 8\)"),
+        ({"input": Input(width=32, height=64)}, "the card says input 32x64"),
+    ],
+    ids=["labels", "size"],
+)
+def test_a_card_that_contradicts_its_file(tmp_path, changes, words):
+    path = tiny_yolox(tmp_path / "tiny.onnx")
+    write_card(path, card(**changes))
+    with pytest.raises(ModelError, match=words):
+        load_card(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no json", "not valid"),
+        ("[]", "not valid"),
+        (json.dumps({"task": "detection"}), "family: Field required"),
+        (card().model_dump_json().replace('"version":1', '"version":2'), "version"),
+        (card().model_dump_json().replace('"yolox"', '"yolo99"'), "family 'yolo99' is not one of"),
+        (card().model_dump_json().replace('"never"', '"bright"'), "labels must differ, got bright"),
+        (card().model_dump_json().replace('"width":64', '"width":0'), "input.width"),
+    ],
+    ids=["text", "list", "missing field", "version", "family", "labels", "width"],
+)
+def test_a_card_that_is_none(tmp_path, text, words):
+    path = tiny_yolox(tmp_path / "tiny.onnx")
+    onnxfile.write_metadata(path, KEY, text)
+    with pytest.raises(ModelError, match=words):
+        load_card(path)
+
+
+def test_fields_of_later_versions_are_ignored(tmp_path):
+    path = tiny_yolox(tmp_path / "tiny.onnx")
+    full = write_card(path, card())
+    onnxfile.write_metadata(path, KEY, json.dumps({**json.loads(full.model_dump_json()), "mood": "good"}))
+    assert load_card(path) == full
+
+
+@pytest.mark.parametrize("name", ["absent.onnx", "folder.onnx", "model.pt"])
+def test_what_is_no_model_file(tmp_path, name):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "model.pt").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"no such file|suffix"):
+        load_card(tmp_path / name)
+
+
+def test_cards_do_not_import_heavy_libraries(root):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, streamer.models.card, streamer.models.registry; "
+        "print([m for m in ('torch', 'onnx', 'onnxruntime', 'openvino', 'cv2') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    assert out.stdout.strip() == "[]"
+    assert Path(root).is_dir()
