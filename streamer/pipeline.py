@@ -110,8 +110,8 @@ def load_pipeline(use: str, base_dir: Path | None = None) -> type[Pipeline]:
     Raises:
         InputError: nothing by that name, or what is there is no pipeline.
     """
-    if ".py" in use:
-        path, _, attribute = use.partition(":")
+    path, _, attribute = use.partition(":")
+    if path.endswith(".py"):
         return _pick(_load_file((base_dir or Path()) / path), attribute, use)
     if ":" in use or "." in use:
         module, _, attribute = use.partition(":")
@@ -124,7 +124,11 @@ def load_pipeline(use: str, base_dir: Path | None = None) -> type[Pipeline]:
             f"pipeline {use!r}: no such entry point; known: {', '.join(sorted(known)) or 'none'}; "
             "or give a dotted name or the path of a .py file"
         )
-    return _pick(known[use].load(), "", use)
+    try:
+        found = known[use].load()
+    except Exception as error:
+        raise InputError(f"pipeline {use!r}: cannot load its entry point: {_words(error)}") from error
+    return _pick(found, "", use)
 
 
 def _load_file(path: Path) -> Any:
@@ -140,7 +144,7 @@ def _load_file(path: Path) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise InputError(f"pipeline {str(path)!r}: {type(error).__name__}: {error}") from error
+        raise InputError(f"pipeline {str(path)!r}: {_words(error)}") from error
     return module
 
 
@@ -148,7 +152,7 @@ def _import(module: str, use: str) -> Any:
     try:
         return importlib.import_module(module)
     except Exception as error:
-        raise InputError(f"pipeline {use!r}: cannot import {module!r}: {type(error).__name__}: {error}") from error
+        raise InputError(f"pipeline {use!r}: cannot import {module!r}: {_words(error)}") from error
 
 
 def _pick(found: Any, attribute: str, use: str) -> type[Pipeline]:
@@ -162,8 +166,17 @@ def _pick(found: Any, attribute: str, use: str) -> type[Pipeline]:
         candidates = [v for v in vars(found).values() if _is_pipeline(v) and v.__module__ == found.__name__]
     good = [candidate for candidate in candidates if _is_pipeline(candidate)]
     if len(good) != 1:
-        raise InputError(f"pipeline {use!r}: expected one subclass of streamer.Pipeline there, found {len(good)}")
-    return good[0]
+        names = ", ".join(candidate.__name__ for candidate in good)
+        raise InputError(
+            f"pipeline {use!r}: expected one subclass of streamer.Pipeline there, found "
+            + (f"{len(good)}; add one of :{names}" if good else "none")
+        )
+    chosen: type[Pipeline] = good[0]
+    return chosen
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _is_pipeline(value: Any) -> bool:

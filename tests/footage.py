@@ -1,9 +1,9 @@
 """Truth of the real footage, and how well events agree with it; `python -m tests.footage` prints the tables.
 
 Truth of campus.mp4 is derived from its ground-truth boxes with the rule's own words: the foot point enters a zone,
-stays for `min_s`, and the stay ends when it was outside for `leave_s`. Events are matched to it one to one, within a zone, by
-the time of their begin. Nothing here knows where events come from: `Said` is a zone and a time, of a replay or of a
-live run (then relative to the first frame).
+stays for `min_s`, and the stay ends when it was outside for `leave_s`. Events are matched to it one to one, within a
+zone, by the time of their begin. Nothing here knows where events come from: `Said` is a zone and a time, of a replay
+or of a live run (then relative to the first frame).
 """
 
 from __future__ import annotations
