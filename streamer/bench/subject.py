@@ -23,7 +23,7 @@ from streamer import log
 from streamer.bench.load import ZONE
 from streamer.bench.watch import RECORDER
 from streamer.config import load_site
-from streamer.daemon import Daemon, assemble, process_roles
+from streamer.daemon import Daemon, assemble
 from streamer.errors import InputError, StreamerError
 
 
@@ -80,7 +80,7 @@ def serve(order: dict[str, Any]) -> None:
 
     def say_ready() -> None:
         if len(RECORDER.seen) == len(order["urls"]):
-            _say({"ready": True, "roles": process_roles(daemon), "plans": daemon.models.plans})
+            _say({"ready": True, "roles": daemon.reporter.pids(), "plans": daemon.models.plans})
 
     RECORDER.on_camera = say_ready
 
