@@ -51,7 +51,7 @@ class Metrics:
         self.reconnects = counter("reconnects", "Sessions that ended, by cause", "camera", "reason")
         self.sessions = counter("sessions", "Sessions that delivered a first frame", "camera")
         self.bytes_received = counter("received_bytes", "Encoded video received", "camera")
-        # frames: stage is decode, sample, slot, mailbox or inference; outcome is ok, or the reason of the drop
+        # frames: stage is decode, sample, slot, mailbox or analyze; outcome is ok, or the reason of the drop
         self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
         self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
         # inference

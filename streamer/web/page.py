@@ -80,7 +80,7 @@ def _troubles(status: Status) -> Iterable[tuple[str, str, str]]:
     if status.overloaded:
         yield "warn", "this machine", "offered work exceeds what is served; every camera gets its share"
     for camera in sorted(status.cameras, key=lambda c: c.analysed):
-        if camera.cause is not None or not camera.analysed:
+        if camera.cause is not None or camera.state == "frozen" or not camera.analysed:
             starting = camera.cause is None and camera.state == "connecting"
             yield "warn" if starting or camera.analysed else "bad", camera.name, _story(camera, status.now)
     for part in status.parts:
@@ -146,8 +146,9 @@ def _alert(alert: AlertRow, now: float) -> str:
     )
     return (
         f'<li class="{_e(alert.severity)}"><time datetime="{rfc3339(alert.time)}">{clock(alert.time, now)}</time>'
-        f'<span class="what"><b>{_e(alert.camera)}</b> {_e(alert.sentence)}'
-        f"<small>{_e(alert.kind)} · {_e(alert.severity)}{' · ' + outcomes if outcomes else ''}</small></span>"
+        f'<span class="what">{_e(alert.sentence)}'
+        f"<small><b>{_e(alert.camera)}</b> · {_e(alert.kind)} · {_e(alert.severity)}"
+        f"{' · ' + outcomes if outcomes else ''}</small></span>"
         f"{picture}</li>"
     )
 

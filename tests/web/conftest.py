@@ -123,12 +123,12 @@ def _feed() -> tuple[AlertRow, ...]:
     down = {"log": "delivered", "ops": "waiting"}
     return (
         AlertRow("yard-surveillance-intrusion-1795464888000-1:begin", NOW - 12, "yard", "intrusion",
-                 "person in zone yard for 1.2 s (min_seconds 1, confidence 0.82)", "critical", down, "x"),
+                 "intrusion at yard: person in zone yard for 1.2 s (confidence 0.82)", "critical", down, "x"),
         AlertRow("dock-system-camera_offline-1:begin", NOW - 730, "dock", "camera_offline",
-                 "no analysed video for 10.0 s: " + CAUSES["unauthorized"], "critical", down),
+                 "dock is offline, blind since 20:02:40: " + CAUSES["unauthorized"], "critical", down),
         AlertRow("lobby-surveillance-loitering-1:begin", NOW - 1900, "lobby", "loitering",
-                 "person in zone counter for 15.4 s (min_seconds 15)", "warning",
+                 "loitering at lobby: person in zone counter for 15.4 s (confidence 0.77)", "warning",
                  {"log": "delivered", "home": "delivered", "ops": "expired"}, "y"),
         AlertRow("gate-traffic-line_crossing-1:begin", NOW - 90_000, "gate", "line_crossing",
-                 "car crossed line entry forward", "info", {"log": "delivered"}),
+                 "line crossing at gate: car at line entry (confidence 0.91)", "info", {"log": "delivered"}),
     )  # fmt: skip

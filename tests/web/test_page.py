@@ -99,11 +99,11 @@ def test_alerts_say_who_was_told_and_link_their_picture(troubled: Status) -> Non
     text = page(troubled, 3)
     alerts = rows(text, "alerts")
     assert alerts[0] == (
-        "20:14:48 yard person in zone yard for 1.2 s (min_seconds 1, confidence 0.82) "
-        "intrusion · critical · log delivered · ops waiting"
+        "20:14:48 intrusion at yard: person in zone yard for 1.2 s (confidence 0.82) "
+        "yard · intrusion · critical · log delivered · ops waiting"
     )
     assert '<span class="bad">ops expired</span>' in text
-    assert alerts[3].startswith("11-22 19:15:00 gate")
+    assert alerts[3].startswith("11-22 19:15:00 line crossing at gate")
     assert text.count('<a class="shot" href="alerts/x/snapshot.jpg">') == 1
 
 
@@ -132,6 +132,11 @@ def test_few_and_many(quiet: Status, cameras: int, verdict: str) -> None:
 def test_a_camera_that_is_connected_but_not_analysed_is_said_to_be(quiet: Status) -> None:
     silent = CameraStatus("pit", "live", last_frame_age_s=42.0, since=quiet.now - 50)
     assert rows(page(replace(quiet, cameras=(silent,)), 3), "troubles") == ["pit live for 50 s, no frame analysed"]
+
+
+def test_a_frozen_picture_is_a_trouble_even_without_a_cause(quiet: Status) -> None:
+    frozen = CameraStatus("roof", "frozen", last_frame_age_s=0.1)
+    assert rows(page(replace(quiet, cameras=(frozen,)), 3), "troubles") == ["roof frozen"]
 
 
 def test_a_camera_called_bad_is_not_bad(quiet: Status) -> None:
