@@ -57,10 +57,13 @@ class LocalModels:
             if entry.task is not None:
                 entry.task.cancel()
                 await asyncio.gather(entry.task, return_exceptions=True)
+            for _, future in entry.waiting:
+                future.cancel()
+        self._pool.shutdown()
+        for entry in self._entries.values():
             if entry.loaded is not None:
                 entry.loaded.close()
                 entry.loaded = None
-        self._pool.shutdown()
 
     def labels(self, model: str) -> tuple[str, ...]:
         """The class names of a model."""
