@@ -177,9 +177,9 @@ class Generation:
         if batch is None:
             return
         results = self._parts.pop(number, []) + unpack_results(message, self._around.labels(batch.model))
+        if len(results) > len(batch.requests) or (seconds is not None and len(results) != len(batch.requests)):
+            raise ValueError(f"{len(results)} results for {len(batch.requests)} frames")
         if seconds is None:
-            if len(results) > len(batch.requests):
-                raise ValueError(f"{len(results)} results for {len(batch.requests)} frames")
             self._parts[number] = results
             return
         self._errors = 0
