@@ -31,6 +31,8 @@ logger = log.get(__name__)
 
 _JITTER = 0.2
 _REPLAY_SECONDS = 0.05
+_UNAUTHORIZED_STEP = 3
+"""Cameras lock an account after some five wrong passwords within minutes: ask again slowly from the first on."""
 
 
 class Host(Outlet, Protocol):
@@ -180,6 +182,8 @@ class Capture:
         self._condition_told = None
         if delivered and now - began_at >= limits.healthy_s:
             self._attempt = 0
+        if error.cause == "unauthorized":
+            self._attempt = max(self._attempt, _UNAUTHORIZED_STEP)
         backoff = limits.backoff_s[min(self._attempt, len(limits.backoff_s) - 1)]
         pause = backoff * (1 + _JITTER * (2 * self._around.chance() - 1))
         self._attempt += 1

@@ -1,13 +1,18 @@
 """Whether a picture looks like a camera that sees: not the same one again and again, and not black.
 
-A real picture has sensor noise, so identical pixels for long mean that something before us repeats an old picture
-(a hung encoder, a looping proxy) while everything else seems well. Works on the small analysed pictures; a few
-microseconds each. One object a camera, kept over its sessions: reconnecting does not thaw a frozen camera.
+A real picture has sensor noise, so pictures that are identical, bit for bit, to earlier ones mean that something before
+us repeats old ones (a hung sensor behind an encoder that works, a proxy) while everything else seems well. An encoder
+that gets one picture again and again makes a few different ones of it, the same few in each group of pictures: so what
+counts is whether any picture is new, and whether the old ones show any movement (a recording that loops does).
+
+Works on the small analysed pictures; some microseconds each. One object a camera, kept over its sessions: reconnecting
+does not thaw a frozen camera.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import OrderedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +20,10 @@ from numpy.typing import NDArray
 from streamer.ingest.health import Look
 
 _STEP = 8
+_MEMORY = 1024
+_BLOCK = 16
+_STILL = 8.0
+"""Levels by which the mean of a block differs between encodings of one picture, at most; measured 1 to 3."""
 _BLACK_MEAN = 12.0
 _BLACK_BRIGHT = 40
 """A night scene with one lamp in it is not black: its brightest hundredth is above this level of 255."""
@@ -26,9 +35,9 @@ class PictureCheck:
     def __init__(self, frozen_s: float, black_s: float):
         self._frozen_s = frozen_s
         self._black_s = black_s
-        self._hash: int | None = None
-        self._full_hash: int | None = None
-        self._same_since = 0.0
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._changed_at: float | None = None
+        self._still: NDArray[np.float32] | None = None
         self._black_since: float | None = None
 
     def look(self, pixels: NDArray[np.uint8], at: float) -> Look:
@@ -39,29 +48,37 @@ class PictureCheck:
             at: when it was captured, in seconds.
         """
         sample = np.ascontiguousarray(pixels[::_STEP, ::_STEP])
-        if self._is_black(sample):
-            self._black_since = at if self._black_since is None else self._black_since
-        else:
+        if self._changed_at is None or self._is_new(sample) or self._moves(pixels):
+            self._changed_at = at
+        if not _is_black(sample):
             self._black_since = None
-        same_s = self._same_for(pixels, sample, at)
+        elif self._black_since is None:
+            self._black_since = at
         if self._black_since is not None and at - self._black_since >= self._black_s:
-            return "black"  # a black picture is often an identical one, too; black is what the operator will see
-        return "frozen" if same_s >= self._frozen_s else "ok"
+            return "black"  # a black picture often repeats, too; but black is what people will see
+        return "frozen" if at - self._changed_at >= self._frozen_s else "ok"
 
-    def _same_for(self, pixels: NDArray[np.uint8], sample: NDArray[np.uint8], at: float) -> float:
-        """For how many seconds the picture has not changed."""
+    def _is_new(self, sample: NDArray[np.uint8]) -> bool:
+        """Whether there was no such picture among the last thousand."""
         value = zlib.crc32(sample.data)
-        if value != self._hash:
-            self._hash, self._full_hash, self._same_since = value, None, at
-            return 0.0
-        if at - self._same_since >= self._frozen_s / 2:
-            # every 64th pixel says so for long: now ask all of them, for a small thing may move between those
-            full = zlib.crc32(np.ascontiguousarray(pixels).data)
-            if self._full_hash is not None and full != self._full_hash:
-                self._same_since = at
-            self._full_hash = full
-        return at - self._same_since
+        known = value in self._seen
+        self._seen[value] = None
+        self._seen.move_to_end(value)
+        if len(self._seen) > _MEMORY:
+            self._seen.popitem(last=False)
+        return not known
 
-    @staticmethod
-    def _is_black(sample: NDArray[np.uint8]) -> bool:
-        return float(sample.mean()) < _BLACK_MEAN and int(np.percentile(sample, 99)) < _BLACK_BRIGHT
+    def _moves(self, pixels: NDArray[np.uint8]) -> bool:
+        """Whether a picture that was seen before shows something else than the others of its kind."""
+        height, width = pixels.shape[0] // _BLOCK, pixels.shape[1] // _BLOCK
+        blocks = pixels[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK, 3)
+        means = blocks.mean(axis=(1, 3), dtype=np.float32)
+        still = self._still
+        if still is not None and still.shape == means.shape and float(np.abs(means - still).max(initial=0)) <= _STILL:
+            return False
+        self._still = means
+        return True
+
+
+def _is_black(sample: NDArray[np.uint8]) -> bool:
+    return float(sample.mean()) < _BLACK_MEAN and int(np.percentile(sample, 99)) < _BLACK_BRIGHT

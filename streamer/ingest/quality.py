@@ -11,7 +11,7 @@ from streamer.sources.source import Counts
 
 WINDOW_SECONDS = 5.0
 _LOST_SHARE = 0.01
-_ERROR_SHARE = 0.2
+_ERROR_SHARE = 0.1
 
 
 class QualityCheck:
@@ -50,6 +50,10 @@ def why_dark(before: Counts, now: Counts) -> tuple[str, str]:
     wrong = difference(before, now)
     if wrong is not None:
         return wrong
+    if now.decoded > before.decoded:
+        lost = now.packets_lost - before.packets_lost
+        broken = f"{now.decoded - before.decoded} pictures, none of them whole"
+        return ("packet_loss", f"{lost} RTP packets; {broken}") if lost else ("corrupt", broken)
     if now.waiting > before.waiting:
         return "no_keyframe", f"{now.waiting - before.waiting} pictures, none of them a keyframe"
     received = now.bytes_received - before.bytes_received

@@ -25,11 +25,17 @@ class RateCheck:
         self._window_at: float | None = None
         self._frames = 0
         self._fast_since: float | None = None
+        self._fast = False
 
     @property
     def believed(self) -> bool:
         """Whether the rate was too high so often that it is taken as it is."""
         return self._strikes > _BELIEVED_AFTER
+
+    @property
+    def runs_away(self) -> bool:
+        """Whether the rate is too high now, and taken as it is."""
+        return self.believed and self._fast
 
     def restart(self, announced_fps: float | None) -> None:
         """A session begins."""
@@ -46,8 +52,8 @@ class RateCheck:
         if span < _WINDOW_SECONDS:
             return False
         self.fps = self._frames / span
-        fast = self.fps > self._nominal * _FACTOR
-        if not fast:
+        self._fast = self.fps > self._nominal * _FACTOR
+        if not self._fast:
             self._fast_since = None
         elif self._fast_since is None:
             self._fast_since = self._window_at

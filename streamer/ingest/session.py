@@ -30,6 +30,7 @@ _BURST = 4.0
 _NOTE_SECONDS = 10.0
 _SHED_STEP_SECONDS = 2.0
 _USELESS_TIMES = 25
+_NEW_SIZES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +103,7 @@ class Session:
         self._shed_at = 0.0
         self._whole_at: float | None = None
         self._whole_counts = replace(source.counts)
-        self._counted_at = 0.0
+        self._new_sizes = 0
         self._clockless = False
         self._useless_times = 0
         self._last_pts_s = -math.inf
@@ -122,22 +123,16 @@ class Session:
         moment = self._timeline.place(picture.pts_s, now, self._source.waited)
         self._useless_times = self._useless_times + 1 if moment.odd or picture.pts_s <= self._last_pts_s else 0
         self._last_pts_s = picture.pts_s
-        if self._size == (0, 0):
-            memory.rate.restart(self._source.fps)  # the parameter sets have spoken by now
-        elif size != self._size:
-            self._renew("resolution_changed", f"from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]}", now)
-        elif moment.jumped:
+        if moment.jumped:
             self._renew("clock_jump", f"to {picture.pts_s:.1f} s", now)
-        self._size = size
+        fits = self._fits(size, picture.clean, now)
         if memory.rate.count(now):
             self._run_away()
         self._keep_up(moment.lag_s, now)
         if moment.odd:
             memory.drops["sample", "odd_time"] += 1
-        elif picture.clean:
-            if self._whole_at is None or now - self._whole_at > 1.0 or now - self._counted_at > 1.0:
-                self._whole_counts, self._counted_at = replace(self._source.counts), now
-            self._whole_at = now
+        elif picture.clean and fits:
+            self._whole_at, self._whole_counts = now, replace(self._source.counts)
             self._offer(picture, moment)
         else:
             memory.drops["decode", "corrupt"] += 1
@@ -148,6 +143,17 @@ class Session:
         if self._whole_at is not None and now - self._whole_at > self._limits.stall_s:
             cause, detail = why_dark(self._whole_counts, self._source.counts)
             raise SourceError(cause, f"no picture for {now - self._whole_at:.1f} s; {detail}")
+
+    def _fits(self, size: tuple[int, int], clean: bool, now: float) -> bool:
+        """Whether a picture has the session's size; a new size counts once it lasts, for broken data invent sizes."""
+        if self._size == (0, 0):
+            self._size = size
+            self._memory.rate.restart(self._source.fps)  # the parameter sets have spoken by now
+        self._new_sizes = self._new_sizes + clean if size != self._size else 0
+        if self._new_sizes >= _NEW_SIZES:
+            self._renew("resolution_changed", f"from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]}", now)
+            self._size, self._new_sizes = size, 0
+        return size == self._size
 
     def _with_usable_time(self, picture: Picture) -> Picture:
         """Some cameras send one timestamp for ever, or random ones: then the arrival has to do."""
@@ -227,14 +233,14 @@ class Session:
         if self._note is not None and now - self._note[2] > _NOTE_SECONDS:
             self._note = None
         cause, detail = self._cause(quality)
-        look: Look = "runaway" if self._memory.rate.believed and self._look == "ok" else self._look
+        look: Look = "runaway" if self._memory.rate.runs_away and self._look == "ok" else self._look
         return Condition(self._memory.session, cause, detail, look, *self._size)
 
     def _cause(self, quality: QualityCheck | None) -> tuple[str | None, str]:
         if self._look != "ok":
             return self._look, ""
-        if self._memory.rate.believed:
-            return "runaway", f"{self._memory.rate.fps:.0f} frames/s"
+        if self._memory.rate.runs_away:
+            return "runaway", f"over twice the {self._memory.rate.nominal:.0f} frames/s that are announced"
         if self._shed != "none":
             return "overloaded", "decoding cannot keep up; pictures are left out"
         if quality is not None and quality.verdict is not None:
