@@ -83,7 +83,7 @@ def zone(name: str | None) -> tzinfo | None:
     if name is None:
         return None
     try:
-        return ZoneInfo(name)
+        return UTC if name.upper() == "UTC" else ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(
             f"time zone {name!r} is not known here; use an IANA name such as 'Europe/Berlin' "
