@@ -20,9 +20,9 @@ YARD = {"yard": [(0.4, 0.5), (0.8, 0.5), (0.8, 1.0), (0.4, 1.0)]}
 _PIXELS = np.zeros((300, 400, 3), np.uint8)
 
 
-def frame(time: float, index: int = 0, camera: str = "gate", gap_s: float = 0.0) -> Frame:
+def frame(time: float, index: int = 0, camera: str = "gate") -> Frame:
     """A frame of nothing, 400x300."""
-    return Frame(camera, 1, index, time, time, _PIXELS, time, gap_s)
+    return Frame(camera, 1, index, time, time, _PIXELS, time)
 
 
 def seen(*boxes: Box, confidence: float | Sequence[float] = 0.8, label: str = "person") -> Detections:
@@ -124,10 +124,7 @@ def _act(
     offset_s: float,
 ) -> Iterator[Event]:
     judge, tracker = rule.begin(Places.build(zones=zones)), Tracker()
-    period_s = min((b - a for a, b in zip(at, at[1:], strict=False)), default=1.0)
     for i, t in enumerate(at):
-        step_s = t - at[i - 1] if i else 0.0
-        gap_s = step_s if step_s > 2 * period_s else 0.0
         found = Detections.unknown(LABELS) if unknown(t) else sight(actors, t)
-        now = frame(t + offset_s, i, gap_s=gap_s)
+        now = frame(t + offset_s, i)
         yield from judge.judge(now, tracker.update(found, now.time))

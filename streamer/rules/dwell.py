@@ -132,7 +132,7 @@ class Stays:
             box = _box(tracks, i)
             # a new track is told of at its second sighting: its first was here too, or about a step away
             born_at = now.time - float(tracks.ages_s[i])
-            entered_at = born_at if born_at > now.before - 1e-3 else now.time
+            entered_at = now.before if born_at > now.before - 1e-3 else now.time
             stay = Stay(
                 *(zone, track_id, tracks.label(i), entered_at, now.time, now.known, now.time, box),
                 *(float(tracks.confidence[i]), box, self._count, now.time - entered_at),

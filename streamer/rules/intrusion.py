@@ -20,6 +20,11 @@ from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
 
 
+_WATCHED_STEP_S = 1.0
+"""So much of the time between two frames counts as watched: people may leave in a gap, but nobody saw it; a machine
+that never keeps up must still see them leave."""
+
+
 class Intrusion(Rule):
     """Somebody enters a zone and stays."""
 
@@ -61,12 +66,10 @@ class _Dwelling(Judge):
         self._known = KnownTime()
         self._last: tuple[float, float] | None = None
         """Capture and known time of the last known frame."""
-        self._gap_s = 0.0
 
     def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
         """See Judge."""
         known = self._known.advance(frame.time, tracks.known)
-        self._gap_s += frame.gap_s
         if not tracks.known:
             return
         counted = [i for i in range(len(tracks)) if tracks.label(i) in self._rule.labels]
@@ -83,7 +86,7 @@ class _Dwelling(Judge):
         # who is there before and after a gap was there in it; who is not there after it may have left at any time
         before, known_before = self._last or (frame.time, known)
         self._last = frame.time, known
-        watched_s, self._gap_s = max(known - known_before - self._gap_s, 0.0), 0.0
+        watched_s = min(known - known_before, _WATCHED_STEP_S)
         width, height = frame.size
         return Moment(frame.time, known, before, watched_s, width / height)
 
