@@ -14,8 +14,8 @@ workers and sinks do. It holds no pixels longer than a pipeline needs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from streamer.alerts import AlertPolicy, Suppressed
 from streamer.camera import Camera, Watching
 from streamer.clock import Clock
 from streamer.errors import StoreError, StreamerError
-from streamer.events import Event, IncidentBook
+from streamer.events import SYSTEM, Event, IncidentBook
 from streamer.health import Vigil
 from streamer.inference.client import Models
 from streamer.ingest.health import Health
@@ -115,25 +115,34 @@ class Engine:
         metrics.events.labels(event.camera, event.kind, event.state).inc()
         if event.captured_at is not None and event.state == "begin":
             metrics.event_seconds.labels(event.camera).observe(clock.monotonic() - event.captured_at)
-        try:
-            await self._keep(event)
-            alert = self.policy.decide(event)
-            if isinstance(alert, Suppressed):
-                metrics.alerts_suppressed.labels(alert.reason).inc()
-            elif await self.parts.outbox.put(alert, expects_snapshot=event.frame_index is not None):
-                self._spawn(self._attach_snapshot(alert.id, event))
-        except StoreError as error:
-            # a full disk must not blind the cameras: say it, count it, go on watching
-            metrics.alerts.labels("outbox", "not_stored").inc()
-            logger.error("%s at %s could not be stored: %s", event.kind, event.camera, error)
+        await self._keep(event)
+        await self._alert(event)
         self.parts.told(event)
 
     async def _keep(self, event: Event) -> None:
         """Open incidents survive a crash: the next daemon ends what this one began."""
-        if event.state == "begin":
-            await self.parts.store.save_incident(event)
-        elif event.state == "end":
-            await self.parts.store.drop_incident(event.id)
+        with self._storing(event):
+            if event.state == "begin":
+                await self.parts.store.save_incident(event)
+            elif event.state == "end":
+                await self.parts.store.drop_incident(event.id)
+
+    async def _alert(self, event: Event) -> None:
+        with self._storing(event):
+            alert = self.policy.decide(event)
+            if isinstance(alert, Suppressed):
+                self.parts.metrics.alerts_suppressed.labels(alert.reason).inc()
+            elif await self.parts.outbox.put(alert, expects_snapshot=event.frame_index is not None):
+                self._spawn(self._attach_snapshot(alert.id, event))
+
+    @contextmanager
+    def _storing(self, event: Event) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            # a full disk must not blind the cameras: say it, count it, go on watching
+            self.parts.metrics.alerts.labels("outbox", "not_stored").inc()
+            logger.error("%s at %s could not be stored: %s", event.kind, event.camera, error)
 
     async def _attach_snapshot(self, alert_id: str, event: Event) -> None:
         path = self.parts.store.snapshot_path(alert_id)
@@ -218,10 +227,7 @@ class Engine:
 
     async def run(self) -> None:
         """Look after what only time tells, until cancelled; the cameras run in tasks of their own."""
-        for begun in await self.parts.store.open_incidents():
-            self.book.reopen(begun)
-        for end in self.book.end_all(self.parts.clock.time(), "restart"):
-            await self.tell(end)
+        await self._recover()
         while True:
             for event in self.parts.vigil.judge():
                 known = self.book.enter(event)
@@ -230,13 +236,25 @@ class Engine:
             self.progress_at = self.parts.clock.monotonic()
             await self.parts.clock.sleep(0.5)
 
+    async def _recover(self) -> None:
+        """Take up what the last daemon left open: it may have crashed between two steps of `tell`."""
+        for begun in await self.parts.store.open_incidents():
+            self.book.reopen(begun)
+            await self._alert(begun)  # its begin may not have reached the outbox; a second one is known by its id
+            if begun.pipeline == SYSTEM:
+                self.parts.vigil.resume(begun)  # a camera that is still offline has not recovered by our restart
+                continue
+            for end in self.book.end_all(self.parts.clock.time(), "restart", begun.camera, begun.pipeline):
+                await self.tell(end)
+
     async def stop(self) -> None:
         """End all watching and write down the ends of what is open; nothing is lost."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for end in self.book.end_all(self.parts.clock.time(), "stop"):
-            await self.tell(end)
+        for camera, pipeline in {(begun.camera, begun.pipeline) for begun in self.book if begun.pipeline != SYSTEM}:
+            for end in self.book.end_all(self.parts.clock.time(), "stop", camera, pipeline):
+                await self.tell(end)
         if self._evidence:
             await asyncio.wait(self._evidence, timeout=2.0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +60,7 @@ class Vigil:
         self._work: deque[tuple[float, int, int]] = deque()
         self._overload_quiet_at = 0.0
         self._degraded: set[str] = set()
+        self._resumed: list[Event] = []
         self._last_judged = clock.monotonic()
 
     def set_cameras(self, cameras: dict[str, float]) -> None:
@@ -69,6 +70,9 @@ class Vigil:
             del self._cameras[name]
         for name in cameras:
             self._cameras.setdefault(name, _CameraState(blind_since=now))
+        for begun in self._resumed:
+            self._take_up(begun)
+        self._resumed = [begun for begun in self._resumed if begun.camera not in self._cameras]
 
     def hear(self, health: Health) -> None:
         """A reader says how a camera is."""
@@ -86,6 +90,10 @@ class Vigil:
             health = health.with_cause(state.health.cause, state.health.detail)
         state.health = health
         self._metrics.camera_up.labels(health.camera).set(int(sees and health.picture == "ok"))
+
+    def resume(self, begun: Event) -> None:
+        """An incident of the system is still open from before a restart; its end must be earned."""
+        self._resumed.append(begun)
 
     def health(self, camera: str) -> Health | None:
         """The last word on a camera."""
@@ -110,11 +118,26 @@ class Vigil:
         self._last_judged = now
         if not self.settings.alerts:
             return
+        yield from self._left_over()
         for name, state in self._cameras.items():
             yield from self._offline(name, state, now)
             yield from self._pictures(name, state)
         yield from self._overload(now)
         yield from self._degradation()
+
+    def _take_up(self, begun: Event) -> None:
+        state = self._cameras.get(begun.camera)
+        if state is not None and begun.kind == "camera_offline":
+            state.offline = True
+        for looks, kind in _PICTURE_KINDS.items():
+            if state is not None and begun.kind == kind:
+                self._picture[begun.camera, looks] = True
+
+    def _left_over(self) -> Iterator[Event]:
+        """Ends of what a restart left open and nobody looks after any more."""
+        left, self._resumed = (self._resumed, []) if self._cameras else ([], self._resumed)
+        for begun in left:
+            yield replace(begun, state="end", time=self._clock.time(), detail={**begun.detail, "reason": "restart"})
 
     def _offline(self, name: str, state: _CameraState, now: float) -> Iterator[Event]:
         blind_since, seeing_since = state.blind_since, state.seeing_since
