@@ -1,0 +1,214 @@
+"""A site: the configuration as checked, resolved values, and what differs between two of them.
+
+Made by `config`, used by the daemon, replay and bench. Frozen: a reload makes a new one and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from streamer.alerts import AlertSettings
+from streamer.errors import ConfigError, InputError, SourceError
+from streamer.health import VigilSettings
+from streamer.inference.settings import InferenceSettings, ModelSpec
+from streamer.ingest.settings import IngestSettings
+from streamer.log import secrets
+from streamer.outbox import OutboxSettings
+from streamer.pipeline import Pipeline
+from streamer.places import Places
+from streamer.schema import CameraSettings, SiteSettings, StorageSettings
+from streamer.sinks.sink import Sink, SinkSettings
+from streamer.sources.address import Address, parse
+from streamer.web.settings import WebSettings
+
+_RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds")
+"""What a reload can change; all else takes effect at the next start."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteCamera:
+    """One camera of a site."""
+
+    name: str
+    address: Address
+    """Where its video comes from; files as absolute paths."""
+    url: str = field(repr=False)
+    """The same as text with its password, for whoever opens it; never to be shown."""
+    transport: str
+    """``tcp`` or ``udp``."""
+    analyze_fps: float
+    places: Places
+    pipelines: tuple[str, ...]
+    """Names of the pipelines that watch it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """A whole configuration."""
+
+    name: str
+    """The file, or what stands for it in messages."""
+    base_dir: Path
+    """Relative paths are relative to it; absolute."""
+    cameras: Mapping[str, SiteCamera]
+    pipelines: Mapping[str, Pipeline]
+    """Handles of models not bound yet."""
+    models: Mapping[str, ModelSpec]
+    """All models that a pipeline asks, by the name that it uses."""
+    sinks: Mapping[str, SinkSettings]
+    alerts: AlertSettings
+    inference: InferenceSettings
+    ingest: IngestSettings
+    health: VigilSettings
+    outbox: OutboxSettings
+    storage: StorageSettings
+    """`dir` is absolute."""
+    web: WebSettings
+    gap_tolerance_seconds: float
+    stop_seconds: float
+    prints: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """For each section the fingerprint of each entry; equal ones mean the same thing."""
+    shown: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """All settings with their defaults filled in and credentials masked, as plain values."""
+
+    def build_sinks(self) -> dict[str, Sink]:
+        """The sinks, not opened yet.
+
+        Raises:
+            InputError: a sink needs what this machine lacks.
+        """
+        built, faults = {}, []
+        for name, settings in self.sinks.items():
+            try:
+                built[name] = settings.build(name, self.base_dir)
+            except InputError as error:
+                faults.append(str(error))
+        if faults:
+            raise ConfigError(faults)
+        return built
+
+    def same_camera(self, old: Site, camera: str) -> bool:
+        """Whether a camera, its pipelines and their models are what they were in another site."""
+        if self.prints["cameras"].get(camera) != old.prints["cameras"].get(camera):
+            return False
+        for name in self.cameras[camera].pipelines:
+            if self.prints["pipelines"][name] != old.prints["pipelines"].get(name):
+                return False
+            for model in self.pipelines[name].models():
+                if self.prints["models"][model] != old.prints["models"].get(model):
+                    return False
+        return True
+
+    def changes(self, old: Site) -> str:
+        """What was added (+), removed (-) and changed (~) since another site; empty if nothing."""
+        parts = []
+        for section in _RELOADED:
+            new_prints, old_prints = self.prints[section], old.prints[section]
+            marks = [f"+{name}" for name in new_prints if name not in old_prints]
+            marks += [f"-{name}" for name in old_prints if name not in new_prints]
+            marks += [f"~{name}" for name in new_prints if old_prints.get(name, new_prints[name]) != new_prints[name]]
+            if marks:
+                parts.append(f"{section} {' '.join(marks)}".replace(" ~*", " changed"))
+        return "; ".join(parts)
+
+    def restart_needed(self, old: Site) -> list[str]:
+        """Sections that differ and that a running daemon cannot change."""
+        return [name for name in self.prints if name not in _RELOADED and self.prints[name] != old.prints.get(name)]
+
+    def text(self) -> str:
+        """The effective configuration as YAML, every default filled in, no credential in it."""
+        return secrets.scrub(yaml.safe_dump(dict(self.shown), sort_keys=False, allow_unicode=True, width=120))
+
+    def summary(self) -> str:
+        """What was configured, in a few lines for people."""
+        lines = [f"{self.name}: {len(self.cameras)} camera{'s' if len(self.cameras) != 1 else ''}"]
+        for name, camera in self.cameras.items():
+            zones = [*camera.places.zones, *camera.places.lines, *camera.places.lanes]
+            where = f" ({', '.join(zones)})" if zones else ""
+            what = f"{', '.join(camera.pipelines)}{where}"
+            lines.append(f"  camera    {name}: {camera.address.bare} at {camera.analyze_fps:g}/s, watched by {what}")
+        for name, pipeline in self.pipelines.items():
+            rules = ", ".join(rule.kind for rule in pipeline.enabled_rules()) or "no rule of its own"
+            lines.append(f"  pipeline  {name}: {type(pipeline).__name__} with {rules}")
+        for name, model in self.models.items():
+            lines.append(f"  model     {name}: {model.file}")
+        for name, sink in self.sinks.items():
+            lines.append(f"  sink      {name}: {sink.type}")
+        return secrets.scrub("\n".join(lines))
+
+
+def fingerprints(
+    data: Mapping[str, Any], frame: SiteSettings, models: Mapping[str, ModelSpec], base_dir: Path
+) -> dict[str, dict[str, str]]:
+    """For each section of a site a fingerprint of each entry; files that stand behind entries are part of them.
+
+    Args:
+        data: the document with its variables replaced.
+        frame: the sections that have no names in them, checked.
+        models: all models that are asked.
+        base_dir: what relative paths are relative to.
+    """
+    prints: dict[str, dict[str, str]] = {}
+    for section in SiteSettings.model_fields:
+        if section in ("cameras", "sinks"):
+            prints[section] = {name: _digest(entry) for name, entry in (data.get(section) or {}).items()}
+        elif section == "pipelines":
+            prints[section] = {name: _digest(it, _stamp(base_dir / it["use"])) for name, it in data[section].items()}
+        elif section == "models":
+            prints[section] = {
+                name: _digest(str(spec.file), str(spec.overrides), _stamp(Path(spec.file)))
+                for name, spec in models.items()
+            }
+        else:
+            prints[section] = {"*": _digest(str(getattr(frame, section)))}
+    return prints
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size and time of a file; nothing where the text is no path."""
+    try:
+        found = path.stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]
+
+
+def shown(
+    data: Mapping[str, Any],
+    frame: SiteSettings,
+    cameras: Mapping[str, CameraSettings],
+    pipelines: Mapping[str, Pipeline],
+    sinks: Mapping[str, SinkSettings],
+) -> dict[str, Any]:
+    """All settings with their defaults, as plain values; addresses without credentials, secrets as stars."""
+    values = frame.model_dump(mode="json", by_alias=True)
+    values["cameras"] = {name: camera.model_dump(mode="json", by_alias=True) for name, camera in cameras.items()}
+    for camera in values["cameras"].values():
+        source = camera["source"]
+        camera["source"] = _bare(source) if isinstance(source, str) else {k: _bare(v) for k, v in source.items()}
+    values["pipelines"] = {
+        name: {"use": data["pipelines"][name]["use"], **pipeline.model_dump(mode="json", by_alias=True)}
+        for name, pipeline in pipelines.items()
+    }
+    values["models"] = data.get("models") or {}
+    values["sinks"] = {name: {"type": s.type, **s.model_dump(mode="json", by_alias=True)} for name, s in sinks.items()}
+    return values
+
+
+def _bare(source: str) -> str:
+    try:
+        where = parse(source)
+    except SourceError:
+        return "***"
+    return where.bare.replace("://", "://***@", 1) if where.user or where.password else source
