@@ -93,16 +93,18 @@ async def replay(
     """
     report, book = Report(), IncidentBook()
     order: list[tuple[float, str, str, int, Event]] = []
-    reels = [_Reel(recording) for recording in recordings]
-    watchers = [watcher for reel in reels for watcher in reel.watchers(models)]
+    reels: list[_Reel] = []
+    tasks: list[asyncio.Task[None]] = []
 
     async def listen(camera: Camera, name: str, pipeline: Pipeline) -> None:
         async with aclosing(watch(camera, name, pipeline, book)) as events:
             async for event in events:
                 order.append((event.time, event.camera, event.pipeline, len(order), event))
 
-    tasks = [asyncio.create_task(listen(*watcher)) for watcher in watchers]
     try:
+        for recording in recordings:
+            reels.append(_Reel(recording))
+        tasks += [asyncio.create_task(listen(*watcher)) for reel in reels for watcher in reel.watchers(models)]
         await _roll(reels, tasks, report, progress)
         await asyncio.gather(*tasks)
     finally:

@@ -19,7 +19,6 @@ from streamer.rules.dwell import Moment, Stay, Stays
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
 
-
 _WATCHED_STEP_S = 1.0
 """So much of the time between two frames counts as watched: people may leave in a gap, but nobody saw it; a machine
 that never keeps up must still see them leave."""
