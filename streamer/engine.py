@@ -159,7 +159,6 @@ class Engine:
         if outcome == "ok":
             latency_s = self.paces.note(frame.camera, frame.captured_at)
             parts.metrics.frame_seconds.labels(frame.camera).observe(latency_s)
-        parts.vigil.count(served=int(outcome == "ok"), dropped=int(outcome == "superseded"))
         self._release(frame)
 
     def _release(self, frame: Frame) -> None:

@@ -1,8 +1,8 @@
 """The vigil: when a camera goes blind, or this machine cannot keep up, that is an alert like any other.
 
-Hears from the readers how each camera is, counts what was offered and served, and every half second judges what that
-means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `overloaded` and `degraded` events, each
-debounced, each with its end as the recovery. Pure state on a clock; called by the engine.
+Hears from the readers how each camera is, reads from the metrics what was offered and served, and every half second
+judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `overloaded` and `degraded`
+events, each debounced, each with its end as the recovery. Pure state on a clock; called by the engine.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ from streamer.metrics import Metrics
 EVERYWHERE = "*"
 """The `camera` of events that concern no single one."""
 
+_OURS = {
+    ("mailbox", "superseded"),
+    ("slot", "no_slot"),
+    ("slot", "engine_busy"),
+    ("decode", "shed_nonref"),
+    ("decode", "shed_nonkey"),
+}
+"""Stage and outcome of frames that were lost for want of time, not for want of a good picture."""
 _PICTURE_KINDS = {"frozen": "camera_frozen", "black": "camera_tampered"}
 
 
@@ -45,6 +53,7 @@ class _CameraState:
     """Monotonic seconds since when no video was seen; None while it is seen."""
     seeing_since: float | None = None
     offline: bool = False
+    analyze_fps: float = 5.0
 
 
 class Vigil:
@@ -57,7 +66,7 @@ class Vigil:
         self._clock = clock
         self._cameras: dict[str, _CameraState] = {}
         self._picture: dict[tuple[str, str], bool] = {}
-        self._work: deque[tuple[float, int, int]] = deque()
+        self._work: deque[tuple[float, float, float]] = deque()
         self._overload_quiet_at = 0.0
         self._degraded: set[str] = set()
         self._resumed: list[Event] = []
@@ -69,7 +78,7 @@ class Vigil:
         for name in [name for name in self._cameras if name not in cameras]:
             del self._cameras[name]
         for name in cameras:
-            self._cameras.setdefault(name, _CameraState(blind_since=now))
+            self._cameras.setdefault(name, _CameraState(blind_since=now)).analyze_fps = cameras[name]
         for begun in self._resumed:
             self._take_up(begun)
         self._resumed = [begun for begun in self._resumed if begun.camera not in self._cameras]
@@ -99,15 +108,6 @@ class Vigil:
         """The last word on a camera."""
         state = self._cameras.get(camera)
         return None if state is None else state.health
-
-    def count(self, served: int = 0, dropped: int = 0) -> None:
-        """Note frames that were analysed, and frames that this machine had to drop."""
-        now = self._clock.monotonic()
-        if self._work and now - self._work[-1][0] < 0.25:  # buckets: the deque stays small at any rate
-            at, s, d = self._work[-1]
-            self._work[-1] = (at, s + served, d + dropped)
-        else:
-            self._work.append((now, served, dropped))
 
     def judge(self) -> Iterator[Event]:
         """The events that are due now."""
@@ -160,20 +160,39 @@ class Vigil:
 
     def _overload(self, now: float) -> Iterator[Event]:
         window_s = self.settings.overload_seconds
-        while self._work and now - self._work[0][0] > window_s:
+        self._work.append((now, *self._totals()))
+        while self._work[0][0] < now - window_s - 1.0:
             self._work.popleft()
-        served, dropped = sum(s for _, s, _ in self._work), sum(d for _, _, d in self._work)
+        began, *before = self._work[0]
+        served, dropped = (after - earlier for after, earlier in zip(self._work[-1][1:], before, strict=True))
         share = dropped / max(served + dropped, 1)
         limit = self.settings.overload_share
         if share > limit / 2:
             self._overload_quiet_at = now
-        full = bool(self._work) and now - self._work[0][0] > window_s * 0.8
+        full = now - began > window_s * 0.8
         calm = now - self._overload_quiet_at > window_s
         if (not self.overloaded and full and share > limit) or (self.overloaded and calm):
             self.overloaded = not self.overloaded
             self._metrics.overloaded.set(int(self.overloaded))
             detail = {"served_per_s": round(served / window_s, 1), "dropped_per_s": round(dropped / window_s, 1)}
             yield self._event("overloaded", "begin" if self.overloaded else "end", EVERYWHERE, 0.0, detail)
+
+    def _totals(self) -> tuple[float, float]:
+        """Frames analysed, and frames that were due but that this machine dropped, since the start."""
+        served = dropped = 0.0
+        for camera, stage, outcome, count in self._metrics.frame_counts():
+            if (stage, outcome) == ("analyze", "ok"):
+                served += count
+            elif (stage, outcome) in _OURS:
+                # of the pictures that decoding left out, only every so-many-eth would have been analysed
+                dropped += count * (self._due_share(camera) if stage == "decode" else 1.0)
+        unknown = self._metrics.unanswered()
+        return served - unknown, dropped + unknown
+
+    def _due_share(self, camera: str) -> float:
+        state = self._cameras.get(camera)
+        fps = state.health.fps if state is not None and state.health is not None else None
+        return min(1.0, state.analyze_fps / fps) if state is not None and fps else 1.0
 
     def _degradation(self) -> Iterator[Event]:
         parts = set(self._metrics.degraded_parts)

@@ -111,6 +111,16 @@ class Metrics:
             if isinstance(metric, Counter | Gauge | Histogram):
                 yield _describe(metric)
 
+    def frame_counts(self) -> Iterator[tuple[str, str, str, float]]:
+        """All of `frames`: camera, stage, outcome, count."""
+        for sample in next(iter(self.frames.collect())).samples:
+            yield sample.labels["camera"], sample.labels["stage"], sample.labels["outcome"], sample.value
+
+    def unanswered(self) -> float:
+        """Requests to models that nobody answered in time."""
+        samples = next(iter(self.inference_requests.collect())).samples
+        return sum(sample.value for sample in samples if sample.labels["outcome"] != "ok")
+
     def forget_camera(self, camera: str) -> None:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
