@@ -1,8 +1,8 @@
 """The vigil: when a camera goes blind, or this machine cannot keep up, that is an alert like any other.
 
 Hears from the readers how each camera is, reads from the metrics what was offered and served, and every half second
-judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `overloaded` and `degraded`
-events, each debounced, each with its end as the recovery. Pure state on a clock; called by the engine.
+judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `overloaded` and
+`degraded` events, each debounced, each with its end as the recovery. Pure state on a clock; called by the engine.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Vigil:
         now = self._clock.monotonic()
         for name in [name for name in self._cameras if name not in cameras]:
             del self._cameras[name]
+        self._picture = {key: bad for key, bad in self._picture.items() if key[0] in cameras}
         for name in cameras:
             self._cameras.setdefault(name, _CameraState(blind_since=now)).analyze_fps = cameras[name]
         for begun in self._resumed:
