@@ -25,8 +25,6 @@ from streamer.bench.watch import COLUMNS, RECORDER
 from streamer.config import load_site
 from streamer.daemon import assemble
 
-_WANTED = ("camera", "index", "result_at", "inside", "tracks")
-
 
 def main() -> None:
     """Run until SIGTERM."""
@@ -46,7 +44,11 @@ def main() -> None:
     RECORDER.on_camera = look
     with tempfile.TemporaryDirectory(prefix="streamer-peer-") as folder:
         asyncio.run(assemble(load_site(site_file(Path(folder), order))).run())
-    np.save(os.environ["RESULT"], RECORDER.rows()[:, [COLUMNS.index(name) for name in _WANTED]])
+    columns = {name: RECORDER.rows()[:, i] for i, name in enumerate(COLUMNS)}
+    # the rule tests every track against the zone and says who stays, it does not count: that column is empty
+    nothing = np.full(len(columns["camera"]), np.nan)
+    rows = [columns["camera"], columns["index"], columns["result_at"], nothing, columns["tracks"]]
+    np.save(os.environ["RESULT"], np.stack(rows, axis=1))
     if RECORDER.unknown:
         print(f"ERROR {RECORDER.unknown} frames without an answer", file=sys.stderr)
 

@@ -81,9 +81,9 @@ def guess_cameras(cores: int, plain_ms: float) -> int:
 
 
 def _next(low: int, high: int, most: int) -> int:
-    """The number to try: a tenth away while only one side is known, the middle once both are."""
+    """The number to try: an eighth away while only one side is known, the middle once both are."""
     if high > most:
-        return min(most, low + max(1, low // 10))
+        return min(most, low + 1 + low // 8)
     if low == 0:
         return max(1, high - max(1, high // 6))
     return (low + high) // 2

@@ -170,3 +170,13 @@ def distinct(numbers: Sequence[int] | NDArray[np.int64]) -> tuple[int, int]:
 def subtract(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
     """How much each counter grew."""
     return {name: value - before.get(name, 0.0) for name, value in after.items()}
+
+
+def drops(grown: Mapping[str, float]) -> dict[str, int]:
+    """Frames by ``stage/outcome`` that were to be analysed and were not, from counters ``frames/stage/outcome``."""
+    names = {name: name.removeprefix("frames/") for name in grown if name.startswith("frames/")}
+    return {
+        short: round(grown[name])
+        for name, short in names.items()
+        if grown[name] and not short.endswith("/ok") and short != "sample/not_due"
+    }

@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer.bench.account import Account, machine
 from streamer.bench.child import Subject
-from streamer.bench.figures import Drift, Floats, Run, Served, Spread, distinct, drift, subtract
+from streamer.bench.figures import Drift, Floats, Run, Served, Spread, distinct, drift, drops, subtract
 from streamer.bench.latency import Sent, match
 from streamer.bench.load import Load
 from streamer.bench.watch import COLUMNS
@@ -175,7 +175,7 @@ class _Result:
             memory=account.memory(),
             batch_mean=round(grown.get("batched", 0.0) / max(grown.get("batches", 0.0), 1.0), 2),
             sent_fps=self._sent_fps(),
-            drops={k[7:]: int(v) for k, v in grown.items() if k.startswith("frames/") and not k.endswith("/ok") and v},
+            drops=drops(grown),
             unreadable=0 if self._sent is None else int(np.count_nonzero(self._numbers < 0)),
             duplicates=duplicates,
             unknown=int(grown.get("unknown", 0)),

@@ -1,7 +1,7 @@
 """The bench's pipeline: to each frame it does what a real one does, and notes when.
 
-Detector, tracker, count in a zone, intrusion rule; first it reads the number that is burnt into the very pixels that
-are analysed, so that a result can be matched with the instant its frame was sent. Loaded by the subject's site file
+Detector, tracker, intrusion rule on a zone; first it reads the number that is burnt into the very pixels that are
+analysed, so that a result can be matched with the instant its frame was sent. Loaded by the subject's site file
 under its dotted name; one recorder a process.
 """
 
@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from streamer.camera import Camera
 from streamer.events import Event
 from streamer.pipeline import Detector, Pipeline
-from streamer.places import foot_points
 from streamer.rules.intrusion import Intrusion
 from streamer.simulator import framecode
 from streamer.tracker import Tracker
 
-COLUMNS = ("camera", "index", "result_at", "inside", "tracks", "taken_at", "detected_at", "captured_at")
+COLUMNS = ("camera", "index", "result_at", "tracks", "taken_at", "detected_at", "captured_at")
 """Of the result rows, float64. Instants are CLOCK_MONOTONIC seconds; index is -1 where none can be read."""
 
 
@@ -63,18 +62,16 @@ class Watch(Pipeline):
     async def watch(self, camera: Camera) -> AsyncIterator[Event]:
         """See Pipeline."""
         tracker, judge = Tracker(), self.intrusion.begin(camera.places)
-        zone = camera.places.zones[self.intrusion.zones[0]]
         async for frame in camera.frames():
             taken_at = time.monotonic()
             index = framecode.read(frame.pixels)
             detections = await self.detector(frame)
             detected_at = time.monotonic()
             tracks = tracker.update(detections, frame.time)
-            inside = float(zone.contains(foot_points(tracks.boxes)).sum())
             for event in judge.judge(frame, tracks):
                 yield event
             result_at = time.monotonic()
             if not tracks.known:
                 RECORDER.unknown += 1
                 continue
-            RECORDER.add(camera.name, index, result_at, inside, len(tracks), taken_at, detected_at, frame.captured_at)
+            RECORDER.add(camera.name, index, result_at, len(tracks), taken_at, detected_at, frame.captured_at)
