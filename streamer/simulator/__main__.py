@@ -22,6 +22,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> int:
         return asyncio.run(_run(arguments[0]))
     except StreamerError as error:
         _say({"ready": False, "error": str(error)})
-        print(error, file=sys.stderr)
+        if arguments[0] != "-":  # else a program reads the line above
+            print(error, file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
 
 
@@ -141,12 +143,13 @@ def _load(path: Path) -> str:
 def _read(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str | None]) -> None:
     """Hand every line of stdin to the loop, None at its end; raw reads, so that no lock is held when Python ends."""
     buffer = b""
-    while chunk := os.read(0, 65536):
-        *whole, buffer = (buffer + chunk).split(b"\n")
-        for line in whole:
-            if line.strip():
-                loop.call_soon_threadsafe(lines.put_nowait, line.decode("utf-8", "replace"))
-    loop.call_soon_threadsafe(lines.put_nowait, None)
+    with suppress(RuntimeError):  # the loop has ended, nobody listens any more
+        while chunk := os.read(0, 65536):
+            *whole, buffer = (buffer + chunk).split(b"\n")
+            for line in whole:
+                if line.strip():
+                    loop.call_soon_threadsafe(lines.put_nowait, line.decode("utf-8", "replace"))
+        loop.call_soon_threadsafe(lines.put_nowait, None)
 
 
 def _say(answer: dict[str, Any]) -> None:

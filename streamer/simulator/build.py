@@ -20,7 +20,7 @@ from streamer.simulator.sendlog import SendLog
 from streamer.simulator.spec import CameraSpec, SimulatorSpec
 
 _THREADS = 2
-_GOLDEN, _PLASTIC = 0.6180339887, 0.7548776662
+_GOLDEN, _SILVER = 0.6180339887, 0.4142135624
 """Steps that spread any number of cameras evenly over a keyframe interval, and over a frame period."""
 _KEYS_APART = 11
 """Keyframe intervals between the starts of neighboring cameras, so that they show different things."""
@@ -78,7 +78,7 @@ def _settings(camera: CameraSpec, name: str, place: tuple[int, int], reel: Reel)
         transport=camera.transport,
         clock=camera.clock,
         start=start,
-        phase=rank * _PLASTIC % 1.0,
+        phase=rank * _SILVER % 1.0,
         on_play=camera.on_play,
         own_port=camera.port,
         seed=camera.seed,

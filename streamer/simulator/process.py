@@ -45,7 +45,6 @@ class Simulator:
             [sys.executable, "-m", "streamer.simulator", "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the parent, which ends us in its own time
         )
         try:

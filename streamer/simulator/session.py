@@ -63,8 +63,9 @@ class Connection:
             self.heard_at = self._loop.time()
 
     def expire(self) -> None:
-        """No sign of life for too long: the session and its connection end."""
-        self.wire.close()
+        """No sign of life for too long: the session and its connection end (a half-open camera notices nothing)."""
+        if not self._mute():
+            self.wire.abort()
 
     def _received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
