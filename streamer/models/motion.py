@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from streamer.models.card import Card, Input
 from streamer.models.detector import Pixels
+from streamer.models.opencv import opencv
 from streamer.types import Detections, Floats
 
 LABELS = ("motion",)
+_MAX_CAMERAS = 512  # backgrounds kept, 0.8 MB each; cameras that were renamed or removed fall out
 CARD = Card(
     task="detection",
     family="motion",
@@ -73,9 +75,12 @@ class Motion:
             time_s: capture time; a frame that is not newer than the last one is judged, but not learnt.
             pixels: uint8 (H, W, 3) RGB.
         """
-        known = self._backgrounds.get(camera)
+        known = self._backgrounds.pop(camera, None)
         if known is None or known[0] != session:
-            known = self._backgrounds[camera] = (session, Background(self._tuning))
+            known = (session, Background(self._tuning))
+        self._backgrounds[camera] = known  # the one used last stands last
+        if len(self._backgrounds) > _MAX_CAMERAS:
+            del self._backgrounds[next(iter(self._backgrounds))]
         found = known[1].see(time_s, pixels)
         return found if self._confidence <= 0 else found.pick(found.confidence >= self._confidence)
 
@@ -94,15 +99,17 @@ class Background:
         self._last_s = 0.0
         self._global_since: float | None = None
         self._size = (0, 0)
-        # (h, w, 3) mean colors; (h, w) standard deviation of brightness, seconds in front, recent flips, in front now
-        self._mean = self._sigma = self._age = self._flips = np.zeros((0, 0), np.float32)
+        # (3, h, w) mean brightness and colors; the others (h, w): standard deviation of brightness, seconds in front,
+        # recent flips, in front now, and by how much brightness differed in the last comparison
+        self._mean: Floats = np.zeros((3, 0, 0), np.float32)
+        self._sigma = self._age = self._flips = self._difference = np.zeros((0, 0), np.float32)
         self._front: NDArray[np.bool_] = np.zeros((0, 0), bool)
 
     def see(self, time_s: float, pixels: Pixels) -> Detections:
         """Judge a frame and learn from it; see Motion.detect."""
         picture = _shrink(pixels, self._tuning.width)
         elapsed_s = time_s - self._last_s
-        if picture.shape[:2] != self._size or self._learn_from is None or elapsed_s > self._tuning.relearn_gap_s:
+        if picture.shape[1:] != self._size or self._learn_from is None or elapsed_s > self._tuning.relearn_gap_s:
             self._restart(time_s, picture)
         if self._samples:
             self._learn(time_s, picture)
@@ -119,7 +126,7 @@ class Background:
 
     def _restart(self, time_s: float, picture: Floats) -> None:
         self._samples = [picture]
-        self._size = picture.shape[:2]
+        self._size = (picture.shape[1], picture.shape[2])
         self._learn_from = self._last_s = time_s
         self._global_since = None
 
@@ -135,7 +142,7 @@ class Background:
             return
         stack = np.stack(self._samples)
         self._mean = np.median(stack, axis=0).astype(np.float32)
-        spread = np.median(np.abs(_brightness(stack) - _brightness(self._mean)), axis=0) * 1.4826
+        spread = np.median(np.abs(stack[:, 0] - self._mean[0]), axis=0) * 1.4826
         # few samples say little about one pixel, but neighbors are alike
         self._sigma = np.clip(_blur(spread.astype(np.float32), 9), 1.0, 12.0)
         self._age = np.zeros(self._size, np.float32)
@@ -146,20 +153,22 @@ class Background:
     def _compare(self, picture: Floats) -> tuple[NDArray[np.bool_], Floats]:
         """Which pixels are not background, and by how many thresholds they differ."""
         tuning = self._tuning
-        now, before = _brightness(picture), _brightness(self._mean)
+        now, before = picture[0] + 8, self._mean[0] + 8
         # automatic exposure changes all pixels by one factor; the median is deaf to objects
-        gain = float(np.clip(np.median((now + 8) / (before + 8)), 0.6, 1.6))
-        before = (before + 8) * gain - 8
-        chroma = np.abs((picture - now[..., None]) - (self._mean - _brightness(self._mean)[..., None]) * gain).max(
-            axis=2
-        )
+        gain = float(np.clip(np.median(now[::4, ::4] / before[::4, ::4]), 0.6, 1.6))
+        before = before * gain
+        usual = self._mean[1:] * gain
+        color = np.abs(picture[1:] - usual).max(axis=0)
         threshold = np.maximum(tuning.sigmas * self._sigma, tuning.contrast)
-        threshold = threshold * (1 + np.maximum(self._flips - 4, 0) * 0.5)  # leaves, flags, screens
-        difference = np.abs(now - before)
-        # a shadow darkens a little and keeps the color
-        ratio = (now + 8) / (before + 8)
-        shadow = (ratio > 0.6) & (ratio < 1.0) & (chroma < 0.6 * threshold)
-        strength = np.maximum(np.where(shadow, 0, difference), chroma * 1.2) / threshold
+        threshold *= 1 + np.maximum(self._flips - 4, 0) * 0.5  # leaves, flags, screens
+        # a shadow darkens a little, and brightness and color by the same factor
+        ratio = now / np.maximum(before, 1)
+        tint = np.abs(picture[1:] - usual * ratio).max(axis=0)
+        shadow = (ratio > 0.6) & (ratio < 1.0) & (tint < 0.6 * threshold)
+        self._difference = np.abs(now - before)
+        strength = np.maximum(self._difference, color * 1.2)
+        strength[shadow] = 0
+        strength /= threshold
         return _clean(strength > 1), strength
 
     def _changed_everywhere(self, time_s: float, picture: Floats) -> None:
@@ -176,9 +185,8 @@ class Background:
         self._age = np.where(near, self._age + elapsed_s, 0).astype(np.float32)
         rate = np.where(near, 0.0, 1 - np.exp(-elapsed_s / tuning.adapt_s)).astype(np.float32)
         rate[self._age > tuning.hold_s] = 1 - np.exp(-elapsed_s / 3.0)
-        difference = picture - self._mean
-        self._mean += difference * rate[..., None]
-        noise = np.abs(_brightness(difference)) * 1.2533  # mean absolute deviation of a normal distribution
+        self._mean += (picture - self._mean) * rate
+        noise = self._difference * 1.2533  # mean absolute deviation of a normal distribution
         slow = (rate > 0) & ~near
         self._sigma[slow] += (np.clip(noise, 0.5, 16)[slow] - self._sigma[slow]) * rate[slow] * 0.5
         self._flips *= np.exp(-elapsed_s / 30.0)
@@ -188,8 +196,7 @@ class Background:
 
 def _blobs(front: NDArray[np.bool_], strength: Floats, min_area: float) -> Detections:
     """One box for each connected region, the strongest first."""
-    import cv2
-
+    cv2 = opencv()
     joined = _dilate(front, 7).astype(np.uint8)  # an arm, a body and a leg are one
     height, width = front.shape
     count, marks = cv2.connectedComponents(joined, connectivity=8)
@@ -215,31 +222,25 @@ def _blobs(front: NDArray[np.bool_], strength: Floats, min_area: float) -> Detec
 
 
 def _shrink(pixels: Pixels, width: int) -> Floats:
-    import cv2
-
+    """float32 (3, h, w): brightness, red and blue less brightness, at working size."""
+    cv2 = opencv()
     if pixels.shape[1] > width:
         height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return pixels.astype(np.float32)
-
-
-def _brightness(picture: Floats) -> Floats:
-    """Rec. 601 luma of (..., 3) RGB."""
-    luma: Floats = picture @ np.array([0.299, 0.587, 0.114], np.float32)
-    return luma
+    red, green, blue = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue  # Rec. 601
+    return np.stack([luma, red - luma, blue - luma])
 
 
 def _blur(values: Floats, size: int) -> Floats:
-    import cv2
-
+    cv2 = opencv()
     blurred: Floats = cv2.blur(values, (size, size))
     return blurred
 
 
 def _clean(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Drop single pixels (noise), then close small holes."""
-    import cv2
-
+    cv2 = opencv()
     median: Any = cv2.medianBlur(mask.astype(np.uint8), 3)
     closed = cv2.morphologyEx(median, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     result: NDArray[np.bool_] = closed.astype(bool)
@@ -247,7 +248,6 @@ def _clean(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _dilate(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    import cv2
-
+    cv2 = opencv()
     result: NDArray[np.bool_] = cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)).astype(bool)
     return result

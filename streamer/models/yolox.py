@@ -19,6 +19,7 @@ from streamer.errors import ModelError
 from streamer.models.boxes import Letterbox, suppress
 from streamer.models.card import Card
 from streamer.models.detector import Overrides, Pixels
+from streamer.models.opencv import opencv
 from streamer.types import Detections, Floats
 
 STRIDES = (8, 16, 32)
@@ -123,7 +124,6 @@ def _affine(card: Card) -> tuple[Floats | None, Floats | None]:
 
 
 def _resize(image: Pixels, box: Letterbox) -> Pixels:
-    import cv2  # only sites whose frames do not fit pay for it
-
+    cv2 = opencv()  # only sites whose frames do not fit pay for it
     resized: Pixels = cv2.resize(image, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
     return resized
