@@ -51,7 +51,13 @@ def test_routing_default_is_all_then_alerts_then_the_rule():
 @pytest.mark.parametrize("severity", ["info", "warning", "critical"])
 def test_severity_of_sink_overrides_the_default(severity):
     rank = ("info", "warning", "critical").index(severity)
-    decision = decide(event(severity=severity), {"min_severity": "warning"}, a=sink(), b=sink(min_severity="critical"), c=sink(min_severity="info"))  # fmt: skip
+    decision = decide(
+        event(severity=severity),
+        {"min_severity": "warning"},
+        a=sink(),
+        b=sink(min_severity="critical"),
+        c=sink(min_severity="info"),
+    )
     assert sinks_of(decision) == (("c",), ("a", "c"), ("a", "b", "c"))[rank]
 
 

@@ -84,7 +84,8 @@ def test_lock_ends_with_its_process(tmp_path):
     code = "import sys, time; from pathlib import Path; from streamer.store import Store\n"
     code += "s = Store(Path(sys.argv[1])).open(); print('open', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None and child.stdout.readline() == b"open\n"
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"open\n"
         with pytest.raises(StoreError, match=rf"pid {child.pid}"):
             Store(tmp_path).open()
         child.send_signal(signal.SIGKILL)
@@ -102,7 +103,7 @@ async def test_closed_store_says_so(tmp_path):
 
 def test_damaged_file(tmp_path):
     (tmp_path / database.DATABASE).write_bytes(b"this is no database, certainly " * 100)
-    with pytest.raises(StoreError, match="streamer.sqlite is damaged"):
+    with pytest.raises(StoreError, match=r"streamer\.sqlite is damaged"):
         Store(tmp_path).open()
 
 
@@ -167,7 +168,7 @@ def test_newer_schema_is_refused_untouched(tmp_path):
 
 
 def test_commands_without_a_storage_folder(tmp_path):
-    with pytest.raises(StoreError, match="no streamer.sqlite"):
+    with pytest.raises(StoreError, match=r"no streamer\.sqlite"):
         database.connect(tmp_path)
 
 

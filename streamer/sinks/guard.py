@@ -19,6 +19,10 @@ _METADATA = {
     ipaddress.ip_address("168.63.129.16"),  # Azure's wire server, a public address
     ipaddress.ip_address("fd00:ec2::254"),
 }
+_RESERVED = tuple(
+    # what `is_global` of older Pythons still calls global; 192.0.0.192 is Oracle's metadata service
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "5f00::/16", "2001:db8::/32", "3fff::/20"))
+)
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 
 
@@ -32,7 +36,7 @@ def refusal(address: str) -> str | None:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return "not an IP address"
-    for inner in [ip, *_embedded(ip)]:
+    for inner in [*_embedded(ip), ip]:
         if inner in _METADATA:
             return "a cloud metadata address"
         if inner.is_loopback:
@@ -43,7 +47,7 @@ def refusal(address: str) -> str | None:
             return "the unspecified address"
         if inner.is_multicast:
             return "a multicast address"
-        if not inner.is_global:
+        if not inner.is_global or any(inner in network for network in _RESERVED):
             return "a private or reserved address"
     return None
 

@@ -6,6 +6,7 @@ scheme, host and port of the target only: paths and queries of webhooks are secr
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
 from collections.abc import Mapping
@@ -80,9 +81,10 @@ class Poster:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         self.target = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
         """Scheme, host and port: what may be shown."""
-        self._auth = None
+        self._auth: dict[str, str] = {}
         if parts.username is not None:
-            self._auth = aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or ""), "utf-8")
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            self._auth["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
         if path:
             parts = parts._replace(path=parts.path.rstrip("/") + path)
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
@@ -121,7 +123,7 @@ class Poster:
         try:
             check_literal(urlsplit(self._url).hostname or "", self._settings.allow_private)
             async with self._session.post(
-                self._url, data=body, headers=dict(headers), auth=self._auth, allow_redirects=False
+                self._url, data=body, headers={**headers, **self._auth}, allow_redirects=False
             ) as answer:
                 excerpt = await answer.content.read(300)
                 self._judge(answer, excerpt)

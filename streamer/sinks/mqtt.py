@@ -86,6 +86,7 @@ class MqttSink(Sink):
         self._client: aiomqtt.Client | None = None
         self._lost: asyncio.Future[None] | None = None
         self._connected = asyncio.Event()
+        self._established = False
         self._failure = "not connected yet"
         self._cameras: dict[str, Sequence[str]] = {}
         self._announced: set[str] = set()  # over this connection
@@ -101,7 +102,7 @@ class MqttSink(Sink):
             try:
                 await self._session()
             except (aiomqtt.MqttError, OSError, TimeoutError) as error:
-                failures = 0 if self._connected.is_set() else failures + 1
+                failures = 0 if self._established else failures + 1
                 self._failure = log.secrets.scrub(reason(error))
                 logger.log(
                     logging.WARNING if failures <= 1 else logging.DEBUG,
@@ -180,6 +181,7 @@ class MqttSink(Sink):
                 await self._publish(available, "online", retain=True)
                 if options.home_assistant is not None:
                     await client.subscribe(f"{options.home_assistant}/status", qos=1)
+                self._established = True
                 self._connected.set()
                 self._dirty.set()
                 logger.info("sink %s: connected to the broker %s:%d", self.name, options.host, self._port)
@@ -253,9 +255,12 @@ class MqttSink(Sink):
             listener.exception()  # retrieved here; _keep_state raises it
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+        self._connected.clear()
+        self._failure = "the connection was lost"
 
     def _disconnected(self) -> None:
         self._connected.clear()
+        self._established = False
         self._client = None
 
 
