@@ -7,6 +7,7 @@ them. Sections are checked one by one, so that a fault in one does not hide thos
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -37,10 +38,15 @@ from streamer.yamlfile import Document, Keys
 
 __all__ = ["Purpose", "Site", "load_site", "parse_site"]
 
-Purpose = Literal["run", "check", "replay"]
-"""What a site is read for: `check` needs no values for variables in sinks, `replay` none at all."""
+Purpose = Literal["run", "check", "sinks", "replay"]
+"""What a site is read for: `check` needs no values for variables in sinks, `sinks` none in cameras, `replay` none."""
 
-_LENIENT: dict[Purpose, tuple[str, ...]] = {"run": (), "check": ("sinks",), "replay": ("sinks", "cameras")}
+_LENIENT: dict[Purpose, tuple[str, ...]] = {
+    "run": (),
+    "check": ("sinks",),
+    "sinks": ("cameras",),
+    "replay": ("sinks", "cameras"),
+}
 _NEEDED = ("cameras", "pipelines")
 _NAMED = (*_NEEDED, "models", "sinks")
 _FRAME = {"cameras": {"x": {"source": "x", "pipelines": ["x"]}}, "pipelines": {"x": {}}}
@@ -55,12 +61,12 @@ def load_site(path: Path, purpose: Purpose = "run") -> Site:
     Raises:
         ConfigError: with all faults, one line each.
     """
-    return _Reader(yamlfile.read(path), path.absolute().parent, purpose).site()
+    return _Reader(yamlfile.read(path), path.absolute().parent, purpose, os.environ).site()
 
 
-def parse_site(text: str, base_dir: Path, purpose: Purpose = "run", name: str = "site") -> Site:
-    """The same from text; `name` stands for the file in messages."""
-    return _Reader(yamlfile.parse(text, name), base_dir.absolute(), purpose).site()
+def parse_site(text: str, base_dir: Path, variables: Mapping[str, str] = os.environ, name: str = "site") -> Site:
+    """The same from text, to be run; `name` stands for the file in messages."""
+    return _Reader(yamlfile.parse(text, name), base_dir.absolute(), "run", variables).site()
 
 
 @dataclass(slots=True)
@@ -70,6 +76,7 @@ class _Reader:
     document: Document
     base_dir: Path
     purpose: Purpose
+    variables: Mapping[str, str]
     vague: frozenset[Keys] = frozenset()
     """Where unset variables stood: what their values are is not to be judged."""
     faults: list[tuple[tuple[int, int], str]] = field(default_factory=list)
@@ -79,7 +86,7 @@ class _Reader:
         if not isinstance(self.document.data, dict):
             raise ConfigError([self.document.fault((), "expected sections such as `cameras:`")])
         self.faults += self.document.faults
-        data, problems, self.vague = environment.expand(self.document.data, _LENIENT[self.purpose])
+        data, problems, self.vague = environment.expand(self.document.data, self.variables, _LENIENT[self.purpose])
         for keys, problem in problems:
             self._fault(keys, problem)
         # the frame is checked without the named sections: those are checked entry by entry, so no fault hides another
@@ -162,7 +169,7 @@ class _Reader:
             return None
         if where.scheme == "file":
             path = self._path(Path(where.target))
-            if not path.exists() and self.purpose != "replay":
+            if not path.exists() and self.purpose in ("run", "check"):
                 self._fault(keys, f"no such file: {path}")
             return address.Address("file", target=str(path))
         if where.scheme != "device" and where.scheme not in _SCHEMES:

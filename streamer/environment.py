@@ -1,15 +1,13 @@
 """`${VAR}` in a site file: only where addresses and secrets stand, and never mangled by what it holds.
 
 A password from the environment may hold any character: where a variable stands in the user part of a URL its value is
-percent-encoded, everywhere else it is taken as it is. `$$` is a plain `$`. Called by `config`; reads os.environ, pure
-otherwise.
+percent-encoded, everywhere else it is taken as it is. `$$` is a plain `$`. Called by `config`; pure.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -26,22 +24,26 @@ _PUBLIC = ("host", "port", "topic", "prefix", "client_id", "user", "path")
 Problem = tuple[Keys, str]
 
 
-def expand(data: Any, lenient: Collection[str] = ()) -> tuple[Any, list[Problem], frozenset[Keys]]:
+def expand(
+    data: Any, variables: Mapping[str, str], lenient: Collection[str] = ()
+) -> tuple[Any, list[Problem], frozenset[Keys]]:
     """The document's values with all variables replaced.
 
     Args:
         data: plain values of a site file.
+        variables: their values by name, `os.environ` as a rule.
         lenient: sections in which an unset variable is no problem.
 
     Returns:
         The values, what is wrong (unset variables, variables where none may stand), and where unset ones stood.
     """
-    expansion = _Expansion(lenient)
+    expansion = _Expansion(variables, lenient)
     return expansion.walk(data, ()), expansion.problems, frozenset(expansion.vague)
 
 
 @dataclass(slots=True)
 class _Expansion:
+    variables: Mapping[str, str]
     lenient: Collection[str]
     problems: list[Problem] = field(default_factory=list)
     vague: set[Keys] = field(default_factory=set)
@@ -77,7 +79,7 @@ class _Expansion:
         return _VARIABLE.sub(value_of, text)
 
     def _lookup(self, name: str, keys: Keys, text: str) -> str:
-        value = os.environ.get(name)
+        value = self.variables.get(name)
         if value is not None and _NAME.match(name):
             return value
         if not _NAME.match(name):

@@ -163,7 +163,7 @@ class _Builder:
             if kind == "float":
                 return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
             if kind in ("null", "bool"):
-                return self._constructor.construct_object(node)  # type: ignore[no-untyped-call]
+                return self._constructor.construct_object(node)
         except (ValueError, yaml.YAMLError):
             pass  # an explicit tag such as !!int on something else
         raise ConfigError([self._document.fault(keys, f"the tag {node.tag!r} does not fit here")])

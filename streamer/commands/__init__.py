@@ -1,0 +1,1 @@
+"""What each command does: one family a file; every function takes the parsed arguments."""

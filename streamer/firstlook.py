@@ -1,0 +1,83 @@
+"""`streamer run URL|FILE...`: the site file that somebody would write who only wants to see something happen.
+
+Makes text, so that what is run is what is printed. Passwords of the addresses become variables in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from streamer.errors import InputError, SourceError
+from streamer.sources.address import Address, parse
+
+_CONFIGS = (".yaml", ".yml")
+
+_TAIL = """\
+pipelines:
+  surveillance:
+    use: surveillance
+    detector: motion
+    intrusion: {zones: [everywhere], min_seconds: 1.0, severity: info}
+sinks:
+  log: {type: jsonl, path: alerts.jsonl}
+alerts: {cooldown_seconds: 10, sinks: [log]}
+storage: {dir: streamer-data}
+web: {listen: "127.0.0.1:8080"}
+"""
+
+
+def is_config(text: str) -> bool:
+    """Whether an argument of `run` means a configuration file."""
+    return Path(text).suffix.lower() in _CONFIGS and "://" not in text
+
+
+def site_text(sources: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A site file that watches the whole picture of each source with the built-in motion detector.
+
+    Returns:
+        The text, and values of the variables in it.
+
+    Raises:
+        InputError: an address that cannot be one.
+    """
+    lines, variables = ["cameras:"], dict[str, str]()
+    names: set[str] = set()
+    for source in sources:
+        try:
+            where = parse(source)
+        except SourceError as error:
+            raise InputError(f"run: {error.detail or error}") from error
+        name = _name(where, names)
+        names.add(name)
+        lines += [
+            f"  {name}:",
+            f"    source: {json.dumps(_address(where, name, variables), ensure_ascii=False)}",
+            "    zones: {everywhere: [[0, 0], [1, 0], [1, 1], [0, 1]]}",
+            "    pipelines: [surveillance]",
+        ]
+    return "\n".join(lines) + "\n" + _TAIL, variables
+
+
+def _address(where: Address, name: str, variables: dict[str, str]) -> str:
+    if where.scheme == "device":
+        return f"usb:{where.target}"
+    bare = where.bare.replace("$", "$$")
+    if where.scheme == "file" or not (where.user or where.password):
+        return bare
+    variable = f"{name.upper().replace('-', '_')}_PASSWORD"
+    variables[variable] = where.password
+    return bare.replace("://", f"://{quote(where.user, safe='')}:${{{variable}}}@", 1)
+
+
+def _name(where: Address, taken: set[str]) -> str:
+    """A camera's name from its address: the file's stem, the host, or the device."""
+    text = Path(where.target).stem if where.scheme == "file" else where.host or f"usb{where.target}"
+    base = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:40] or "camera"
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    return name
