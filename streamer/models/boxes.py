@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,18 +75,23 @@ def suppress(boxes: Floats, scores: Floats, classes: Ints, iou: float) -> NDArra
     n = len(order)
     if n < 2:
         return order
-    b, c = boxes[order], classes[order]
-    area = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
-    low = np.maximum(b[:, None, :2], b[None, :, :2])
-    high = np.minimum(b[:, None, 2:], b[None, :, 2:])
-    side = np.maximum(high - low, 0.0)
-    overlap = side[..., 0] * side[..., 1]
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
+    c = classes[order]
+    area = (x2 - x1) * (y2 - y1)
+    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    overlap = np.maximum(width, 0) * np.maximum(height, 0)
     # overlap / union > iou, without the division (and its 0/0 for empty boxes)
-    beats = (overlap > iou * (area[:, None] + area[None] - overlap)) & (c[:, None] == c[None])
-    if not np.triu(beats, 1).any():
-        return order
+    beats = (overlap * (1 + iou) > iou * (area[:, None] + area)) & (c[:, None] == c)
+    beats &= _later(n)
     alive = np.ones(n, bool)
-    for i in range(n):
+    for i in np.flatnonzero(beats.any(axis=1)).tolist():  # most boxes beat nobody
         if alive[i]:
-            alive[i + 1 :] &= ~beats[i, i + 1 :]
+            alive[beats[i]] = False
     return order[alive]
+
+
+@lru_cache(maxsize=64)
+def _later(n: int) -> NDArray[np.bool_]:
+    """Whether the second index comes after the first, (n, n)."""
+    return np.triu(np.ones((n, n), bool), 1)
