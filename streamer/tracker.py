@@ -12,6 +12,7 @@ Source: Zhang et al., ByteTrack, ECCV 2022 (two-stage association by confidence)
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,11 @@ class Tracker:
         return self._last
 
     def _associate(self, detections: Detections, known: float, time: float) -> None:
+        if not len(detections) and not self._library.tracks:
+            return  # most cameras see nobody most of the time
         import supervision
 
-        boxes = detections.boxes + _kinds(detections)[:, None] * np.float64(_APART)
+        boxes = detections.boxes + _kinds(detections.labels)[detections.label_ids, None] * _APART
         # half a person, or two in one box: may be who was followed before, but is nobody new
         weak = _parts(boxes, detections.confidence, self._settings.part_overlap)
         below = np.float32(self._settings.high_confidence - 0.01)
@@ -161,11 +164,11 @@ def _byte_track(settings: TrackerSettings) -> Any:
     )
 
 
-def _kinds(detections: Detections) -> Floats:
-    """float32 (n,), a number for each box's kind of thing: its label, or the label that it is easily taken for."""
-    labels = detections.labels
-    kind = [labels.index(_KINDS[name]) if _KINDS.get(name) in labels else i for i, name in enumerate(labels)]
-    return np.array(kind, np.float32)[detections.label_ids]
+@lru_cache(maxsize=64)
+def _kinds(labels: tuple[str, ...]) -> NDArray[np.float64]:
+    """What kind of thing each label is, float64 (labels,): its own number, or that of what it is easily taken for."""
+    numbers = [labels.index(_KINDS[name]) if _KINDS.get(name) in labels else i for i, name in enumerate(labels)]
+    return np.array(numbers, np.float64)
 
 
 def _parts(boxes: NDArray[Any], confidence: Floats, overlap: float) -> NDArray[np.bool_]:
