@@ -64,7 +64,9 @@ def read(stream: str) -> Packets:
             codec, extradata = video.codec_context.name, video.codec_context.extradata
     except (av.FFmpegError, IndexError) as error:
         raise StreamerError(f"the stream cannot be read: {type(error).__name__}") from error
-    if extradata and packets:
+    if not packets:
+        raise StreamerError("the stream cannot be read: it holds no picture")
+    if extradata:
         head = av.Packet(extradata + bytes(packets[0]))
         head.pts, head.dts, head.time_base = packets[0].pts, packets[0].dts, packets[0].time_base
         packets[0] = head
@@ -170,7 +172,7 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     box = (card.input.width, card.input.height)
     pictures = sampled(stream, box, rates, 30)
     if not pictures:
-        raise StreamerError("the stream holds no picture")
+        raise StreamerError("no picture of the stream can be decoded")
     decode_cost = decode_ms(stream, rates[0])
     by_batch = model_ms(spec, card, plan, pictures, settings.max_batch_size)
     best = min(by_batch, key=lambda size: by_batch[size])

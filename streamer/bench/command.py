@@ -21,6 +21,7 @@ from streamer.bench import capacity, floor, table, trial
 from streamer.bench.content import prepare
 from streamer.bench.figures import Run
 from streamer.bench.load import Load, parse_size
+from streamer.errors import StreamerError
 from streamer.inference.plans import cpu_count
 from streamer.models.registry import card_of, resolve
 
@@ -142,11 +143,15 @@ class _Bench:
 
 
 def help_seconds() -> float:
-    """How long `streamer --help` takes: the best of three."""
+    """How long `streamer --help` takes: the best of three. Raises StreamerError when it fails."""
 
     def once() -> float:
         begun = time.monotonic()
-        subprocess.run([sys.executable, "-m", "streamer", "--help"], capture_output=True, check=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-m", "streamer", "--help"], capture_output=True, check=False, timeout=60
+        )
+        if done.returncode != 0:
+            raise StreamerError(f"bench: `streamer --help` failed with status {done.returncode}")
         return time.monotonic() - begun
 
     return round(min(once() for _ in range(3)), 3)
