@@ -121,12 +121,12 @@ class LibavSource(Source):
         limit = str(round(max(open_s, self._stall_s) * 1e6))
         options = {
             "protocol_whitelist": _PROTOCOLS.get(scheme, scheme),
-            "timeout": limit,
             "rw_timeout": limit,
-            "fflags": "nobuffer",
             "analyzeduration": "2000000",
             "probesize": "1000000",
         }
+        if not scheme.startswith("rtmp"):
+            options["timeout"] = limit  # RTMP's option of that name waits for a caller instead
         if scheme in ("rtsp", "rtsps"):
             options["rtsp_transport"] = "tcp" if scheme == "rtsps" else self._options.transport
             options["allowed_media_types"] = "video"

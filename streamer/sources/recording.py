@@ -7,7 +7,6 @@ that rise from 0, and a `fault` that says what was wrong. Deterministic: one dec
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,9 +66,13 @@ class Recording:
     def pictures(self) -> Iterator[tuple[float, Any]]:
         """(seconds from the first picture, av.VideoFrame) in order of time; ends with what there is (see `fault`)."""
         first = last = None
+        unit = self._stream.time_base
         for frame in self._frames():
-            pts_s = frame.time  # NaN when the container says nothing
-            if frame.pts is None or not math.isfinite(pts_s):
+            if frame.pts is not None:
+                pts_s = float(
+                    frame.pts * unit
+                )  # not frame.time: it is NaN for the last pictures, which no packet brings
+            else:
                 pts_s = 0.0 if last is None else last + 1 / self.fps
             if last is not None and pts_s <= last:
                 pts_s = last + 0.5 / self.fps  # a repeated or lost time: the order is what counts

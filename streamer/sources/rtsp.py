@@ -44,6 +44,7 @@ class RtspSource(Source):
         self._aborted = False
         self._socket: socket.socket | None = None
         self._link: _Link | None = None
+        self._seen = (0, 0, 0)
         self.clock_rate = 90000
         """Ticks a second of the timestamps."""
 
@@ -71,13 +72,13 @@ class RtspSource(Source):
             raise SourceError("unknown", "read before it was opened")
         receiver, counts = link.receiver, self.counts
         if not receiver.units:
-            before = link.wire.bytes_received, receiver.packets, receiver.lost
             link.wire.read()
             self.waited = link.wire.waited
             link.dialog.keep_alive()
-            counts.bytes_received += link.wire.bytes_received - before[0]
-            counts.packets += receiver.packets - before[1]
-            counts.packets_lost += receiver.lost - before[2]
+        seen, self._seen = self._seen, (link.wire.bytes_received, receiver.packets, receiver.lost)
+        counts.bytes_received += self._seen[0] - seen[0]
+        counts.packets += self._seen[1] - seen[1]
+        counts.packets_lost += self._seen[2] - seen[2]
         units, receiver.units = receiver.units, []
         return [picture for unit in units for picture in link.decoder.decode(unit)]
 

@@ -15,7 +15,7 @@ from streamer.errors import SourceError
 
 MAX_BYTES = 64 * 1024
 """Longest description that is read; real ones are 0.3 to 4 KB."""
-_MAX_PARAMETER_SETS = 64 * 1024
+_MAX_PARAMETER_SETS = 8 * 1024
 _START_CODE = b"\x00\x00\x00\x01"
 
 
