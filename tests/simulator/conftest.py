@@ -63,3 +63,17 @@ async def serve(reel: Reel) -> AsyncIterator[Serve]:
 def fault() -> Callable[..., Fault]:
     """A fault by name and measures."""
     return lambda kind, **measures: parse_fault({"kind": kind, **measures})
+
+
+@pytest.fixture
+async def mounts() -> AsyncIterator[Callable[..., Mount]]:
+    """Make a mount; its clock stops with the test."""
+    made: list[Mount] = []
+
+    def make(reel: Reel, log: Callable[[int, float], None] | None = None, **settings: object) -> Mount:
+        made.append(Mount(CameraSettings("cam", **settings), reel, log))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for mount in made:
+        mount.stop()

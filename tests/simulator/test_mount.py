@@ -2,75 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from streamer.simulator import mount as mount_module
-from streamer.simulator.faults import Fault
-from streamer.simulator.mount import CameraSettings, Mount, Stand
+from streamer.simulator.mount import Mount
 from streamer.simulator.outlet import Outlet
-from streamer.simulator.reel import Reel, Unit
+from streamer.simulator.reel import Reel
 from streamer.simulator.rtcp import NTP_EPOCH_S
-from streamer.simulator.rtp import HEADER, Burst
 from tests.simulator.conftest import FPS, FRAMES
+from tests.simulator.tape import Tape
 from tests.simulator.watcher import until
 
 STEP = round(90_000 / FPS)
-
-
-class Tape:
-    """A way that records (monotonic, sequence, timestamp, payload) of each picture."""
-
-    def __init__(self) -> None:
-        self.pending = 0
-        self.pictures: list[tuple[float, int, int, bytes]] = []
-        self.control: list[bytes] = []
-        self.grew = asyncio.Event()
-
-    def send(self, burst: Burst) -> None:
-        first = next(burst.packets())
-        sequence, timestamp = struct.unpack_from(">HI", first, 2)
-        self.pictures.append((time.monotonic(), sequence, timestamp, _payload(burst)))
-        self.grew.set()
-
-    def send_control(self, packet: bytes) -> None:
-        self.control.append(packet)
-
-    async def until(self, count: int) -> list[tuple[float, int, int, bytes]]:
-        async with asyncio.timeout(10):
-            while len(self.pictures) < count:
-                self.grew.clear()
-                await self.grew.wait()
-        return self.pictures
-
-    def units(self, reel: Reel) -> list[int]:
-        """Which unit of the reel each picture was, by its payload."""
-        bare = {_payload(unit.burst): number for number, unit in enumerate(reel.units)}
-        return [bare.get(picture[3], -1) for picture in self.pictures]
-
-
-def _payload(burst: Burst) -> bytes:
-    return b"".join(bytes(packet[HEADER:]) for packet in burst.packets())
-
-
-@pytest.fixture
-async def mounts() -> AsyncIterator[Callable[..., Mount]]:
-    """Make a mount; its clock stops with the test."""
-    made: list[Mount] = []
-
-    def make(reel: Reel, log: Callable[[int, float], None] | None = None, **settings: object) -> Mount:
-        made.append(Mount(CameraSettings("cam", **settings), reel, log))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for mount in made:
-        mount.stop()
 
 
 async def test_order_timestamps_and_sequence_over_the_seam(mounts: Callable[..., Mount], reel: Reel) -> None:
@@ -94,7 +43,9 @@ async def test_deadlines_do_not_drift_and_never_come_early(mounts: Callable[...,
     assert pictures[0][0] >= before
     for number, picture in enumerate(pictures[:40]):
         assert picture[0] >= before + number / FPS - 0.001
-    assert min(picture[0] - origin - n / FPS for n, picture in enumerate(pictures[:40]) if n > 20) < 0.1, "and back in time"
+    assert min(picture[0] - origin - n / FPS for n, picture in enumerate(pictures[:40]) if n > 20) < 0.1, (
+        "and back in time"
+    )
     assert mount.late == 0
     assert tape.units(reel)[:40] == [n % FRAMES for n in range(40)], "a short lag is caught up, nothing left out"
 
@@ -210,114 +161,3 @@ async def test_clocks_that_lie(mounts: Callable[..., Mount], reel: Reel) -> None
     assert not silent.control
     (ntp,) = struct.unpack_from(">Q", epoch.control[0], 8)
     assert ntp / (1 << 32) - NTP_EPOCH_S < 10
-
-
-async def test_stall_and_return(mounts: Callable[..., Mount], reel: Reel, fault: Callable[..., Fault]) -> None:
-    logged: dict[int, float] = {}
-    tape, mount = Tape(), mounts(reel, logged.__setitem__)
-    mount.play(Outlet(tape))
-    await tape.until(3)
-    mount.misbehave(fault("stall"))
-    seen, number = len(tape.pictures), mount.number
-    await until(lambda: mount.number >= number + 8)
-    assert len(tape.pictures) == seen
-    assert logged[number + 5] == 0.0
-    mount.misbehave(None)
-    await tape.until(seen + 3)
-    back = tape.units(reel)[seen:]
-    assert reel.units[back[0]].key
-    assert (tape.pictures[seen][2] - tape.pictures[0][2]) % STEP == 0
-
-
-async def test_flood_and_return(mounts: Callable[..., Mount], reel: Reel, fault: Callable[..., Fault]) -> None:
-    slow = replace(reel, fps=10.0)
-    tape, mount = Tape(), mounts(slow)
-    mount.play(Outlet(tape))
-    await tape.until(2)
-    mount.misbehave(fault("flood", factor=20))
-    seen = len(tape.pictures)
-    await tape.until(seen + 40)
-    flood = tape.pictures[seen + 1 : seen + 40]
-    assert {b[2] - a[2] for a, b in itertools.pairwise(flood)} == {450}, "200 frames a second, in true time"
-    mount.misbehave(None)
-    seen = len(tape.pictures)
-    await tape.until(seen + 4)
-    calm = tape.pictures[seen + 1 : seen + 4]
-    assert {b[2] - a[2] for a, b in itertools.pairwise(calm)} == {9000}
-
-
-@pytest.mark.parametrize("seconds", [30.0, -7.0])
-async def test_timestamps_jump_once(
-    mounts: Callable[..., Mount], reel: Reel, fault: Callable[..., Fault], seconds: float
-) -> None:
-    tape, mount = Tape(), mounts(reel)
-    mount.play(Outlet(tape))
-    await tape.until(4)
-    mount.misbehave(fault("pts_jump", seconds=seconds))
-    await tape.until(16)
-    steps = [
-        (b[2] - a[2] + (1 << 31)) % (1 << 32) - (1 << 31)
-        for a, b in zip(tape.pictures, tape.pictures[1:], strict=False)
-    ]
-    assert sorted(set(steps)) == sorted({STEP, STEP + round(seconds * 90_000)})
-    assert steps.count(STEP) == len(steps) - 1
-
-
-async def test_timestamps_start_again_and_again(
-    mounts: Callable[..., Mount], reel: Reel, fault: Callable[..., Fault]
-) -> None:
-    tape, mount = Tape(), mounts(reel)
-    mount.play(Outlet(tape))
-    await tape.until(4)
-    mount.misbehave(fault("pts_reset", every_seconds=0.1))
-    await tape.until(30)
-    zeros = [number for number, picture in enumerate(tape.pictures) if picture[2] == 0]
-    assert len(zeros) >= 3
-
-
-async def test_keyframe_pause(mounts: Callable[..., Mount], reel: Reel, fault: Callable[..., Fault]) -> None:
-    slow = replace(reel, fps=20.0)
-    tape, mount = Tape(), mounts(slow)
-    mount.misbehave(fault("keyframe_pause", seconds=0.12))
-    mount.play(Outlet(tape))
-    pictures = await tape.until(16)
-    keys = [k for k, number in enumerate(tape.units(slow)[:16]) if slow.units[number].key]
-    for k in keys[1:]:
-        assert pictures[k][0] - pictures[k - 1][0] > 0.12
-        assert pictures[k][2] - pictures[k - 1][2] == 4500, "the timestamps know nothing of the pause"
-    assert tape.units(slow)[:16] == [n % FRAMES for n in range(16)]
-
-
-async def test_stand_ins_change_places_at_keyframes_only(
-    mounts: Callable[..., Mount], reel: Reel, fault: Callable[..., Fault]
-) -> None:
-    other = _other(reel)
-    for aligned in (False, True):
-        tape, mount = Tape(), mounts(reel)
-        mount.play(Outlet(tape))
-        await tape.until(7)
-        mount.misbehave(fault("black"), Stand(other, aligned))
-        await tape.until(24)
-        mount.misbehave(None)
-        await tape.until(36)
-        own, foreign = tape.units(reel), tape.units(other)
-        changes = [k for k in range(1, 36) if (own[k] < 0) != (own[k - 1] < 0)]
-        assert len(changes) == 2
-        into, out = changes
-        assert other.units[foreign[into]].key
-        assert reel.units[own[out]].key
-        assert foreign[into] == (into % FRAMES if aligned else 0)
-        assert own[out:36] == [n % FRAMES for n in range(out, 36)], "back in step with its own time"
-
-
-def _other(reel: Reel) -> Reel:
-    """The same reel in other bytes."""
-
-    def changed(unit: Unit) -> Unit:
-        burst = unit.burst.copy()
-        assert burst is not None
-        for at in burst.offsets:
-            burst.buffer[at + 20] ^= 0xFF
-        return replace(unit, burst=burst)
-
-    return replace(reel, units=tuple(changed(unit) for unit in reel.units))
