@@ -83,9 +83,10 @@ async def test_written_first_then_delivered_in_order(tmp_path):
         b.sinks["list"].fault = down
         assert await b.put("a", "b", "c") == [True] * 3
         assert [letter.alert.id for letter in ledger.list_letters(tmp_path)] == ["a:begin", "b:begin", "c:begin"]
+        await b.quiet()
         assert b.sinks["list"].sent == []
         b.sinks["list"].fault = lambda alert: None
-        await b.advance(2)
+        await b.advance(3)
         assert b.sinks["list"].ids == ["a:begin", "b:begin", "c:begin"]
         assert b.metrics.value("streamer_alerts_total", sink="list", outcome="delivered") == 3
         assert ledger.list_letters(tmp_path) == []

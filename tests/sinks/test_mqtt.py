@@ -27,6 +27,10 @@ from tests.servers import MOSQUITTO, Mosquitto
 pytestmark = pytest.mark.e2e
 
 
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
 class Listener:
     """Subscribes to everything and remembers; `latest` by topic."""
 
@@ -173,7 +177,7 @@ async def test_broker_restart_brings_states_back_and_loses_no_alert(broker, tmp_
         await asyncio.to_thread(broker.start)
         async with Listener(broker.port) as listener:
             async with asyncio.timeout(20):
-                while await store.read(pending):
+                while await store.read(pending):  # noqa: ASYNC110 - what another task writes to the disk
                     await asyncio.sleep(0.05)
             await listener.until("streamer/gate/status/detect", "online")
             await listener.until("streamer/available", "online")
@@ -223,7 +227,7 @@ async def test_unacknowledged_publish_is_an_error_and_sent_again(tmp_path, monke
     server = await asyncio.start_server(broker, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with running(port) as sink:
-        with pytest.raises(SinkError, match="before the broker acknowledged|sink 'home'"):
+        with pytest.raises(SinkError, match=r"before the broker acknowledged|sink 'home'"):
             await sink.send(alert("a"))
         await sink.send(alert("a"))
     assert seen.count(b"streamer/events") == 2
@@ -243,7 +247,7 @@ async def test_user_password_and_trial(tmp_path, free_port, scrubbed, caplog, mo
     if MOSQUITTO is None or shutil.which("mosquitto_passwd") is None:
         pytest.skip("needs mosquitto and mosquitto_passwd")
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "me", "br0kerPassword"], check=True, timeout=20)
+    run("mosquitto_passwd", "-b", "-c", str(passwords), "me", "br0kerPassword")
     passwords.chmod(0o644)
     monkeypatch.setattr(mqtt, "_TIMEOUT_S", 1.0)
     with Mosquitto(tmp_path / "broker", free_port, f"password_file {passwords}", anonymous=False):
@@ -264,11 +268,9 @@ async def test_tls_checks_the_broker(tmp_path, free_port, monkeypatch):
         pytest.skip("needs mosquitto and openssl")
     monkeypatch.setattr(mqtt, "_TIMEOUT_S", 2.0)
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    made = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    named = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    run("openssl", "req", *made, *named, "-keyout", str(key), "-out", str(certificate))
     key.chmod(0o644)
     with Mosquitto(tmp_path / "broker", free_port, f"certfile {certificate}\nkeyfile {key}"):
         trusted = MqttSettings(host="127.0.0.1", port=free_port, tls={"ca": "cert.pem"})

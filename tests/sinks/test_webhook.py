@@ -170,10 +170,13 @@ async def test_receiver_that_never_answers_costs_bounded_time(build, monkeypatch
 
 async def test_endless_answer_is_not_read(build, monkeypatch):
     monkeypatch.setattr(http, "TOTAL_S", 5.0)
+    hold = asyncio.Event()
 
     async def flood(reader, writer):
         writer.write(b"HTTP/1.1 500 no\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 1000)
-        await writer.drain()
+        await reader.read()  # until the client hangs up
+        await hold.wait()
+        writer.close()
 
     server = await asyncio.start_server(flood, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -181,7 +184,10 @@ async def test_endless_answer_is_not_read(build, monkeypatch):
     with pytest.raises(SinkError, match="answered 500"):
         await build(f"http://127.0.0.1:{port}/").send(alert("a"))
     assert asyncio.get_running_loop().time() - started < 3
+    hold.set()
     server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "10.1.2.3", "[::ffff:127.0.0.1]"])
