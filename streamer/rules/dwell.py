@@ -21,6 +21,8 @@ _WALK_HEIGHTS_S = 0.8
 """How far a person walks in a second, in own heights: 1.4 m/s over 1.7 m (Bohannon 1997, comfortable gait speed)."""
 _TOP, _LOW = 0.01, 0.8
 """Who is so near that the top edge cuts off the head has the feet low in the picture, as fractions of its height."""
+_HEIR_AGE_S = 1.0
+"""A track that is older comes from elsewhere."""
 _FARTHEST_HEIGHTS = 2.0
 """Beyond this it is anybody's guess who came back."""
 
@@ -144,9 +146,12 @@ class Stays:
         """The stay of a lost track whose place this new track has taken."""
         box, born_at = _box(tracks, i), now.time - float(tracks.ages_s[i])
         best, nearest = None, 1.0
+        if now.time - born_at > _HEIR_AGE_S:
+            return None  # was followed on the way here
         for key, stay in self._stays.items():
+            lost = stay.track_id not in rows and not stay.outside
             # who was followed while the other was still seen is somebody else
-            if stay.zone == zone and stay.track_id not in rows and born_at > stay.seen_at + 1e-3:
+            if stay.zone == zone and lost and born_at > stay.seen_at + 1e-3:
                 reach = self._heir_distance + _WALK_HEIGHTS_S * (now.time - stay.seen_at)
                 distance = _distance(stay.seen_box, box, now.aspect) / min(reach, _FARTHEST_HEIGHTS)
                 if distance < nearest:

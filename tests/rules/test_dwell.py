@@ -123,6 +123,26 @@ def test_somebody_else_does_not_inherit(second: Box, age_s: float, why: str) -> 
     assert other.number == 2
 
 
+def test_who_was_seen_leaving_has_no_heir() -> None:
+    watch = Watch(leave_s=4.0)
+    (stay,) = watch.see_for(tracks((1, person(0.42, 0.8))), 3.0)
+    watch.see_for(tracks((1, person(0.38, 0.8))), 0.4)
+    watch.see(tracks())
+    (other,) = watch.see(tracks((2, person(0.42, 0.8)), age_s=0.2))
+    assert other is not stay
+    assert other.dwell_s == pytest.approx(0.2)
+
+
+def test_who_was_followed_on_the_way_here_inherits_nothing() -> None:
+    watch = Watch(leave_s=4.0)
+    (stay,) = watch.see_for(tracks((1, INSIDE)), 3.0)
+    watch.see(tracks())
+    for i in range(1, 12):
+        present = watch.see(tracks((2, person(0.2 + 0.025 * i, 0.8)), age_s=0.2 * i))
+    assert present
+    assert stay not in present
+
+
 def test_the_reach_of_an_heir_grows_with_the_time_that_it_had_to_walk() -> None:
     here, there = person(0.5, 0.8), person(0.5 + 0.9 * 0.3 * 3 / 4, 0.8)  # 0.9 heights apart, at an aspect of 4:3
     for unseen, inherits in ((1, False), (5, True)):
