@@ -68,10 +68,11 @@ class LoadedNetwork:
         return [found[i] for i in range(len(pictures))]
 
     def warm_up(self) -> None:
-        """See Loaded; a 16:9 frame, which nearly all cameras send."""
-        width = self._card.input.width
-        blank = np.zeros((max(1, width * 9 // 16), width, 3), np.uint8)
-        self.run([Picture("", 0, 0.0, blank)] * min(self.plan.batch, 8))
+        """See Loaded; frames of 16:9 and 4:3, which nearly all cameras send."""
+        width, height = self._card.input.width, self._card.input.height
+        for tall in (width * 9 // 16, width * 3 // 4):
+            blank = np.zeros((max(1, min(tall, height)), width, 3), np.uint8)
+            self.run([Picture("", 0, 0.0, blank)] * min(self.plan.batch, 8))
 
     def close(self) -> None:
         """See Loaded."""

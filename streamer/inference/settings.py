@@ -18,7 +18,7 @@ _DEVICE = re.compile(r"(auto|cpu|openvino|onnxruntime|cuda(:\d+)?)\Z")
 class InferenceSettings(BaseModel):
     """The device that runs the models, and how requests of many cameras are joined for it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     device: str = "auto"
     """`auto` (the fastest runtime, measured once on this machine and remembered), `cpu` (the same, but never a GPU),

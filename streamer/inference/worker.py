@@ -83,10 +83,10 @@ class Worker:
             for name, entry in wanted.items():
                 if self._models.get(name, ({}, None))[0] != entry:
                     loaded = _load(entry, settings)
+                    loaded.warm_up()  # compiles
                     started = time.perf_counter()
                     loaded.warm_up()
-                    loaded.warm_up()
-                    seconds[name] = (time.perf_counter() - started) / 2
+                    seconds[name] = time.perf_counter() - started
                     self._models[name] = (entry, loaded)
             for name in [name for name in self._models if name not in wanted]:
                 del self._models[name]  # a thread may be running it: it ends with its last user
