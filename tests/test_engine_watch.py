@@ -1,4 +1,4 @@
-"""`engine.watch`: one pipeline on one camera through gaps, errors and closing; every frame is given back exactly once."""
+"""`engine.watch`: one pipeline on one camera through gaps, errors and closing; every frame is given back once."""
 
 from __future__ import annotations
 
