@@ -24,6 +24,11 @@ class Account:
         self._last: dict[int, float] = {}
         self._samples: list[tuple[float, dict[str, float], dict[str, float]]] = []
 
+    @property
+    def processes(self) -> dict[str, int]:
+        """How many there are of each role."""
+        return {role: len(pids) for role, pids in self._roles.items()}
+
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far by role; a process that is gone counts as it was last seen."""
         for pids in self._roles.values():

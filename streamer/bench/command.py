@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +29,7 @@ from streamer.models.registry import card_of, resolve
 
 SEARCH_SECONDS = 15.0
 OVERLOAD_SECONDS = 60.0
+_DEMO_SECONDS = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rtsp", nargs="+", metavar="URL", help="real cameras instead of simulated ones")
     add("--find-capacity", action="store_true", help="search the most cameras that are held, then overload")
     add("--overload", type=float, default=2.0, metavar="X", help="after the search, run X times as many; 0: do not")
+    add("--with-demo", action="store_true", help="also time `streamer demo` to its first analysed frame")
     add("--no-floor", action="store_true", help="skip the measurement of the floor")
     add("--json", action="store_true", help="print one JSON object")
 
@@ -96,13 +100,17 @@ class _Bench:
         say(table.headline(load))
         stream = None if load.urls else prepare(load)
         source = load.urls[0] if stream is None else stream
-        floors = [] if given.no_floor else [self._floor(source)]
         found: dict[str, Any] = {"load": _plain(load), "help_s": help_seconds()}
-        say(f"{'--help':<24}{found['help_s']:.2f} s")
+        say(f"`streamer --help` takes {found['help_s']:.2f} s")
+        if given.with_demo:
+            found["demo_first_frame_s"] = demo_seconds()
+            say(f"`streamer demo` analyses its first frame {found['demo_first_frame_s']:.1f} s after its start")
+        floors = [] if given.no_floor else [self._floor(source)]
         run: Run | None
         if given.find_capacity and stream is not None:
             found["capacity"], run = self._capacity(stream, floors, given.overload)
         else:
+            say(f"running for {load.warmup_s + load.seconds:g} s ...")
             run = trial.run(load, stream)
             say(table.run_text(run))
             found["run"] = run.to_json()
@@ -116,6 +124,7 @@ class _Bench:
         return found
 
     def _floor(self, source: Path | str) -> floor.Floor:
+        self.say("measuring the floor ...")
         return floor.measure(self.load, source, self.load.model)
 
     def _capacity(self, stream: Path, floors: list[floor.Floor], overload: float) -> tuple[dict[str, Any], Run | None]:
@@ -155,6 +164,23 @@ def help_seconds() -> float:
         return time.monotonic() - begun
 
     return round(min(once() for _ in range(3)), 3)
+
+
+def demo_seconds() -> float:
+    """How long `streamer demo` takes to its first analysed frame, as it says itself. Raises StreamerError."""
+    with tempfile.TemporaryDirectory(prefix="streamer-bench-demo-") as folder:
+        options = ["--seconds", f"{_DEMO_SECONDS:g}", "--port", "0", "--folder", folder]
+        done = subprocess.run(
+            [sys.executable, "-m", "streamer", "demo", *options],
+            capture_output=True,
+            check=False,
+            timeout=120,
+            text=True,
+        )
+    said = re.search(r"first frame analyzed ([\d.]+) s", done.stdout)
+    if said is None:
+        raise StreamerError(f"bench: `streamer demo` analysed no frame within {_DEMO_SECONDS:g} s")
+    return float(said[1])
 
 
 def _plain(load: Load) -> dict[str, Any]:

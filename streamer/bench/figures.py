@@ -127,6 +127,8 @@ class Run:
     """Cores that all other processes of the machine kept busy meanwhile: figures with more than 0.05 are in doubt."""
     steal_cores: float
     memory: Memory
+    processes: Mapping[str, int]
+    """How many there are of each role."""
     batch_mean: float
     sent_fps: float
     """Frames a second that the simulator sent, a camera; 0 for real cameras."""

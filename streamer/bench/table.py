@@ -9,6 +9,9 @@ from streamer.bench.figures import Run, Spread
 from streamer.bench.floor import Floor
 from streamer.bench.load import Load
 
+READER_MB, READER_CAMERA_MB = 70.0, 15.0
+"""What a reader process, and each 720p camera in it, may take: PSS in MB."""
+
 
 def headline(load: Load) -> str:
     """What is run."""
@@ -41,6 +44,10 @@ def _run_rows(run: Run) -> Iterator[tuple[str, str]]:
     yield "others on the machine", f"{run.other_cores:.2f} cores, {run.steal_cores:.2f} taken by the host"
     rss, pss = run.memory.peak_rss, run.memory.peak_pss
     yield "peak memory", f"RSS {sum(rss.values()):.0f} MB, PSS {sum(pss.values()):.0f} MB ({_parts(pss, 'MB')})"
+    if "reader" in pss:
+        readers = run.processes["reader"]
+        allowed = READER_MB * readers + READER_CAMERA_MB * run.cameras
+        yield "readers' memory", f"{pss['reader']:.0f} MB PSS in {readers} processes; {allowed:.0f} MB are allowed"
     yield (
         "memory over the window",
         f"first third {run.memory.first_pss:.0f} MB, last third {run.memory.last_pss:.0f} MB",

@@ -173,6 +173,7 @@ class _Result:
             other_cores=round((after.busy_s - before.busy_s - sum(cpu_s.values()) - simulator_s) / seconds, 3),
             steal_cores=round((after.steal_s - before.steal_s) / seconds, 3),
             memory=account.memory(),
+            processes=account.processes,
             batch_mean=round(grown.get("batched", 0.0) / max(grown.get("batches", 0.0), 1.0), 2),
             sent_fps=self._sent_fps(),
             drops=drops(grown),
