@@ -115,6 +115,7 @@ class _Reader:
             outbox=frame.outbox,
             storage=frame.storage.model_copy(update={"dir": self._path(frame.storage.dir)}),
             web=frame.web,
+            restarts=frame.restarts.values(),
             gap_tolerance_seconds=frame.gap_tolerance_seconds,
             stop_seconds=frame.stop_seconds,
             prints=fingerprints(data, frame, specs, self.base_dir),

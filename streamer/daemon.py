@@ -188,8 +188,15 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
     outbox = Outbox(store, site.build_sinks(), site.outbox, metrics, clock)
     # readers and engine call each other: the engine is there before the first frame
     engine: Engine
-    readers = Readers(site.ingest, metrics, clock, lambda frame: engine.on_frame(frame), lambda h: engine.on_health(h))
-    models = Models(list(site.models.values()), site.inference, readers.pools, metrics, clock)
+    readers = Readers(
+        site.ingest,
+        metrics,
+        clock,
+        on_frame=lambda frame: engine.on_frame(frame),
+        on_health=lambda health: engine.on_health(health),
+        restarts=site.restarts,
+    )
+    models = Models(list(site.models.values()), site.inference, readers.pools, metrics, clock, site.restarts)
     watching = Watching(gap_tolerance_s=site.gap_tolerance_seconds)
     policy = AlertPolicy(site.alerts, site.sinks)
 
@@ -198,7 +205,8 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
         if told is not None:
             told(event)
 
-    engine = Engine(Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, told=tell))
+    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, tell)
+    engine = Engine(parts)
     reporter = Reporter(engine, readers, models, outbox, metrics, clock)
     web = Web(site.web, reporter.status, metrics, reporter.snapshot)
     return Daemon(site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, load)

@@ -25,7 +25,7 @@ from streamer.camera import Camera, Watching
 from streamer.clock import Clock
 from streamer.errors import StoreError, StreamerError
 from streamer.events import SYSTEM, Event, IncidentBook
-from streamer.health import Vigil
+from streamer.health import CAMERA_KINDS, Vigil
 from streamer.inference.client import Models
 from streamer.ingest.health import Health
 from streamer.ingest.readers import Readers
@@ -115,17 +115,15 @@ class Engine:
         metrics.events.labels(event.camera, event.kind, event.state).inc()
         if event.captured_at is not None and event.state == "begin":
             metrics.event_seconds.labels(event.camera).observe(clock.monotonic() - event.captured_at)
-        await self._keep(event)
-        await self._alert(event)
-        self.parts.told(event)
-
-    async def _keep(self, event: Event) -> None:
-        """Open incidents survive a crash: the next daemon ends what this one began."""
-        with self._storing(event):
-            if event.state == "begin":
+        # open incidents are kept, so that a crash between any two of these steps is made good by `_recover`
+        if event.state == "begin":
+            with self._storing(event):
                 await self.parts.store.save_incident(event)
-            elif event.state == "end":
+        await self._alert(event)
+        if event.state == "end":
+            with self._storing(event):
                 await self.parts.store.drop_incident(event.id)
+        self.parts.told(event)
 
     async def _alert(self, event: Event) -> None:
         with self._storing(event):
@@ -185,6 +183,7 @@ class Engine:
             if name not in self._plans:
                 self._start_camera(plan)
         self.parts.vigil.set_cameras({name: plan.spec.analyze_fps for name, plan in wanted.items()})
+        self.parts.outbox.announce({plan.spec.name: _kinds(plan) for plan in plans})
         self.parts.readers.set_cameras([plan.spec for plan in plans])
 
     def _start_camera(self, plan: CameraPlan) -> None:
@@ -295,6 +294,12 @@ async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBoo
         if camera.current is not None:
             for end in book.end_all(camera.current.time, "gap" if not camera.closed else "end", camera.name, name):
                 yield end
+
+
+def _kinds(plan: CameraPlan) -> list[str]:
+    """What may happen on a camera, for sinks that announce it (Home Assistant)."""
+    rules = [rule.kind for pipeline in plan.pipelines.values() for rule in pipeline.enabled_rules()]
+    return [*dict.fromkeys(rules), *CAMERA_KINDS]
 
 
 def _stamped(event: Event, camera: Camera, pipeline: str) -> Event:

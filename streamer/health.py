@@ -31,6 +31,8 @@ _OURS = {
     ("decode", "shed_nonkey"),
 }
 """Stage and outcome of frames that were lost for want of time, not for want of a good picture."""
+CAMERA_KINDS = ("camera_offline", "camera_frozen", "camera_tampered")
+"""What the vigil may say of one camera."""
 _PICTURE_KINDS = {"frozen": "camera_frozen", "black": "camera_tampered"}
 
 

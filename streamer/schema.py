@@ -23,6 +23,7 @@ from streamer.ingest.settings import IngestSettings
 from streamer.outbox import OutboxSettings
 from streamer.places import LaneSettings, LineSettings, Point, check_polygon
 from streamer.sinks.sink import SinkSettings
+from streamer.supervisor import Restarts
 from streamer.web.settings import WebSettings
 
 SINKS: Mapping[str, str] = MappingProxyType(
@@ -108,6 +109,19 @@ class StorageSettings(BaseModel):
     dir: Path = Field(Path("streamer-data"), description="The folder; relative to the configuration file.")
 
 
+class RestartSettings(BaseModel):
+    """How often a part that fails is restarted, before it counts as degraded and is retried slowly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    limit: int = Field(5, ge=0, description="Restarts of one part within `window_seconds` that are nothing to tell.")
+    window_seconds: float = Field(60.0, gt=0, description="Length of the sliding window, seconds.")
+    slow_seconds: float = Field(60.0, gt=0, description="Pause between attempts of a degraded part, seconds.")
+
+    def values(self) -> Restarts:
+        """The plain values for the parts."""
+        return Restarts(self.limit, self.window_seconds, self.slow_seconds)
+
+
 class SiteSettings(BaseModel):
     """A site: its cameras, what watches them, and who is told."""
 
@@ -125,6 +139,7 @@ class SiteSettings(BaseModel):
     outbox: OutboxSettings = Field(OutboxSettings(), description="How much is kept of alerts, and how long.")
     storage: StorageSettings = Field(StorageSettings(), description="Where the daemon keeps what must survive.")
     web: WebSettings = Field(WebSettings(), description="Status page, health checks and metrics.")
+    restarts: RestartSettings = Field(RestartSettings(), description="When a part that keeps failing is degraded.")
     gap_tolerance_seconds: float = Field(
         5.0, gt=0, description="Longer gaps between frames end tracks and timers, seconds."
     )

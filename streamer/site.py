@@ -26,6 +26,7 @@ from streamer.places import Places
 from streamer.schema import CameraSettings, SiteSettings, StorageSettings
 from streamer.sinks.sink import Sink, SinkSettings
 from streamer.sources.address import Address, parse
+from streamer.supervisor import Restarts
 from streamer.web.settings import WebSettings
 
 _RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds")
@@ -71,6 +72,7 @@ class Site:
     storage: StorageSettings
     """`dir` is absolute."""
     web: WebSettings
+    restarts: Restarts
     gap_tolerance_seconds: float
     stop_seconds: float
     prints: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)

@@ -97,6 +97,9 @@ class Outbox:
     async def attach(self, alert_id, path):
         self.attached.append((alert_id, path))
 
+    def announce(self, cameras):
+        self.announced = cameras
+
     async def camera_state(self, camera, online):
         self.states.append((camera, online))
 
@@ -178,6 +181,7 @@ async def test_a_frame_becomes_an_alert_with_its_snapshot(engine, parts):
     assert parts.outbox.attached[0] == (f"{begun}:begin", f"/snapshots/{begun}:begin.jpg")
     assert parts.readers.snapshots[0][:3] == ("gate", 1, 1)
     assert parts.store.open == {}
+    assert parts.outbox.announced == {"gate": ["camera_offline", "camera_frozen", "camera_tampered"]}
 
 
 async def test_every_frame_goes_back_to_its_reader_once(engine, parts):

@@ -37,6 +37,7 @@ class Readers:
         clock: time.
         on_frame: called with every analysed frame; its slot is the engine's until `release`.
         on_health: called at every change of a camera's health.
+        restarts: the restart budget of each reader process.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Readers:
         clock: Clock,
         on_frame: Callable[[Frame], None],
         on_health: Callable[[Health], None],
+        restarts: Restarts | None = None,
     ):
         self.pools: Mapping[int, SlotPool]
         """Slot pools that are in use, by number; for the inference worker."""
         self.pools = self._pools = dict[int, SlotPool]()
         self._settings = settings
         self._clock = clock
+        self._restarts = restarts or Restarts()
         self._ears = Ears(metrics, clock, on_frame, on_health)
         self._numbers = itertools.count(1)
         self._log = {"style": "human", "level": "info"}
@@ -146,7 +149,7 @@ class Readers:
 
     def _process(self, name: str) -> ReaderProcess:
         if name not in self._processes:
-            process = ReaderProcess(name, self._settings, self._ears, self._pools, self._numbers, Restarts())
+            process = ReaderProcess(name, self._settings, self._ears, self._pools, self._numbers, self._restarts)
             process.log_setup = self._log
             self._processes[name] = process
         return self._processes[name]
