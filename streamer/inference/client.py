@@ -63,7 +63,6 @@ class Models:
         self._worker: Generation | None = None
         self._log: dict[str, str] = {}
         self._reload: asyncio.Future[None] | None = None
-        self._started_at = clock.monotonic()
         self.ready = asyncio.Event()
         """Set while a worker has loaded its models and answers."""
         self.plans: dict[str, dict[str, Any]] = {}
@@ -71,8 +70,14 @@ class Models:
 
     @property
     def progress_at(self) -> float:
-        """Monotonic time of the worker's last answer or heartbeat; feeds the daemon's watchdog."""
-        return self._started_at if self._worker is None else max(self._started_at, self._worker.progress_at)
+        """Monotonic time of the worker's last answer or heartbeat; feeds the daemon's watchdog.
+
+        While there is no worker, or one that still loads, it is now: those have limits of their own, and to restart
+        the whole daemon would not make a broken model load.
+        """
+        if self._worker is None or self._worker.loading:
+            return self._clock.monotonic()
+        return self._worker.progress_at
 
     @property
     def degraded(self) -> bool:
@@ -197,7 +202,6 @@ class Models:
             self._reload.set_exception(ModelError(error))
 
     def _gone(self, worker: Generation) -> None:
-        self._started_at = self.progress_at
         self._worker = None
         self.ready.clear()
         if self._reload is not None and not self._reload.done():

@@ -69,6 +69,11 @@ class Generation:
         self._sent_pools: dict[int, SlotPool] = {}
         self._parts: dict[int, list[Detections | None]] = {}
 
+    @property
+    def loading(self) -> bool:
+        """Whether the worker has not yet said that its models are ready."""
+        return self._loading_until > 0
+
     async def serve(self) -> str:
         """Run until the process is gone; the reason, one of a fixed set.
 

@@ -56,6 +56,8 @@ def unpack_results(message: Message, labels: tuple[str, ...]) -> list[Detections
         ValueError: counts and bytes do not agree.
     """
     counts = message.header["counts"]
+    if message.header.get("labels") not in (None, len(labels)):
+        return [None] * len(counts)  # of the model that had this name before a reload
     total = sum(n for n in counts if n > 0)
     if len(message.body) != total * _BYTES_EACH:
         raise ValueError(f"{total} detections need {total * _BYTES_EACH} bytes, got {len(message.body)}")
@@ -81,6 +83,7 @@ def _pack_part(batch_id: int, part: Sequence[Detections | None], exec_s: float |
         "op": "done",
         "batch": batch_id,
         "counts": [STALE if result is None else len(result) for result in part],
+        "labels": len(known[0].labels) if known else None,
         "seconds": exec_s,  # None: more to come
     }
     body = b"".join(

@@ -206,6 +206,19 @@ async def test_pools_come_and_go(site, cameras):
         assert site.restarts("crashed") == 0
 
 
+async def test_progress_without_a_worker_is_now(site):
+    site, _, _ = site
+    assert time.monotonic() - site.models.progress_at < 1
+    async with site:
+        assert time.monotonic() - site.models.progress_at < 1  # loading
+        models = await site.ready()
+        at = models.progress_at
+        assert time.monotonic() - at < 1
+        os.kill(models.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.3)
+        assert models.progress_at == at  # a worker that hangs does not
+
+
 async def test_a_full_house_answers_everybody(tiny, cameras):
     all_cameras = cameras(*(f"c{i}" for i in range(12)))
     site = Site([tiny], {camera.pool.pool_id: camera.pool for camera in all_cameras})
@@ -346,3 +359,31 @@ def test_the_client_imports_no_runtime(root):
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True)
     assert out.stdout.strip() == "[]"
+
+
+async def test_a_model_that_changes_its_labels_under_load(site, tiny):
+    """Answers of the old model that come after the reload are unknown, and cost no worker."""
+    site, gate, yard = site
+    async with site:
+        models = await site.ready()
+        pid = models.pid
+        stop = asyncio.Event()
+        seen = set()
+
+        async def keep_asking(camera):
+            while not stop.is_set():
+                found = await models.ask("tiny", camera.frame(picture((1, 1))))
+                if found.known and len(found):
+                    seen.add(found.labels)
+
+        asking = [asyncio.create_task(keep_asking(camera)) for camera in (gate, yard)]
+        for file in ("motion", tiny.file, "motion", tiny.file):
+            await models.set_models([ModelSpec("tiny", file)])
+            if file != "motion":
+                seen.clear()
+                await eventually(lambda: ("bright", "never") in seen)
+        stop.set()
+        await asyncio.gather(*asking)
+        assert models.pid == pid
+        assert seen <= {("bright", "never"), ("motion",)}
+        assert (await models.ask("tiny", gate.frame(picture((1, 1))))).labels == ("bright", "never")

@@ -79,6 +79,12 @@ def test_nonsense_is_refused(counts, body):
         unpack_results(Message({"counts": counts}, body), LABELS)
 
 
+def test_answers_of_a_model_with_other_labels_are_of_no_use():
+    (header, body), *_ = pack_results(1, [random_detections(np.random.default_rng(0), 3), None], 0.1)
+    assert header["labels"] == 80
+    assert unpack_results(Message(header, body), ("one", "two")) == [None, None]
+
+
 def test_stale_is_no_count_of_detections():
     assert STALE < 0
     header, body = next(iter(pack_results(1, [None], 0.1)))
