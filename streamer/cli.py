@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -101,7 +102,7 @@ def _parser(lazy: Sequence[str]) -> argparse.ArgumentParser:
     ):
         group = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-        add(lambda *args, inner=inner: command(*args, of=inner))
+        add(partial(command, of=inner))
     return parser
 
 

@@ -86,7 +86,8 @@ class _Reader:
         if not isinstance(self.document.data, dict):
             raise ConfigError([self.document.fault((), "expected sections such as `cameras:`")])
         self.faults += self.document.faults
-        data, problems, self.vague = environment.expand(self.document.data, self.variables, _LENIENT[self.purpose])
+        raw = {key: value for key, value in self.document.data.items() if not key.startswith("x-")}  # only for anchors
+        data, problems, self.vague = environment.expand(raw, self.variables, _LENIENT[self.purpose])
         for keys, problem in problems:
             self._fault(keys, problem)
         # the frame is checked without the named sections: those are checked entry by entry, so no fault hides another

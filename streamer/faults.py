@@ -122,14 +122,15 @@ def _names(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
             for model in models
             for name, field in model.model_fields.items()
             if part in (name, field.alias)
-            for found in _models_in(field.annotation)
+            for found in models_in(field.annotation)
         ]
         models = inner or models
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """All settings classes in a type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)

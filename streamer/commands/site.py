@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> None:
 
     def ready(daemon: Daemon) -> None:
         page = f"; page {daemon.web.url}" if site.web.enabled else ""
-        logger.info("watching %d cameras%s", len(site.cameras), page)
+        logger.info("watching %d camera%s%s", len(site.cameras), "s" if len(site.cameras) > 1 else "", page)
 
     asyncio.run(assemble(site, load, told).run(ready))
 

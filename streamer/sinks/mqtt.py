@@ -53,8 +53,8 @@ class MqttSettings(SinkSettings):
     type: Literal["mqtt"] = "mqtt"
     host: str = Field(description="Name or address of the broker.")
     port: int | None = Field(None, ge=1, le=65535, description="Default: 1883, or 8883 with TLS.")
-    user: str | None = None
-    password: SecretStr | None = None
+    user: str | None = Field(None, description="User name at the broker, if it wants one.")
+    password: SecretStr | None = Field(None, description="Its password.")
     tls: TlsSettings | bool = Field(False, description="true, or a section with ca, certificate and key.")
     prefix: str = Field("streamer", pattern=r"^[^+#\x00]+$", description="First part of all topics.")
     client_id: str | None = Field(None, description="Must differ between daemons; random if left out.")
