@@ -179,6 +179,9 @@ class Engine:
         wanted = {plan.spec.name: plan for plan in plans}
         for name in [name for name in self._plans if wanted.get(name) is not self._plans[name]]:
             self._stop_camera(name)
+            if name not in wanted:  # nobody is left who could end what the vigil said of it
+                for end in self.book.end_all(self.parts.clock.time(), "reload", name, SYSTEM):
+                    self._spawn(self.tell(end))
         for name, plan in wanted.items():
             if name not in self._plans:
                 self._start_camera(plan)

@@ -264,6 +264,18 @@ async def test_a_camera_that_leaves_ends_its_incidents(engine, parts):
     assert [alert.rpartition(":")[2] for alert, _ in parts.outbox.alerts] == ["begin", "end"]
 
 
+async def test_a_camera_that_leaves_while_offline_is_not_offline_for_ever(engine, parts):
+    engine.set_cameras([plan("gate"), plan("yard")])
+    offline = Event("camera_offline", "begin", 5.0, camera="gate", pipeline="system")
+    await engine.tell(engine.book.enter(offline))
+    engine.set_cameras([plan("gate"), plan("yard")])  # changed, not removed: it is still offline
+    await settle()
+    assert [alert.rpartition(":")[2] for alert, _ in parts.outbox.alerts] == ["begin"]
+    engine.set_cameras([plan("yard")])
+    await settle()
+    assert [alert.rpartition(":")[2] for alert, _ in parts.outbox.alerts] == ["begin", "end"]
+
+
 async def test_what_was_open_at_a_crash_is_ended_at_the_next_start(parts):
     left = Event("intrusion", "begin", 900.0, started=900.0, camera="gate", pipeline="main", id="old", key=("yard", 7))
     parts.store.left = [left]
