@@ -129,7 +129,9 @@ class Camera:
             # the first frame may take its time: a camera that is down at start is no gap in anything
             limit_s = self._watching.gap_tolerance_s if last is not None and self._watching.wait_for_gap else None
             try:
-                await asyncio.wait_for(self._news.wait(), limit_s)
+                # not wait_for: before Python 3.12 it makes a task, which is three more turns of the loop a frame
+                async with asyncio.timeout(limit_s):
+                    await self._news.wait()
             except TimeoutError:
                 return False
         return self._mail is not None

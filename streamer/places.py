@@ -73,6 +73,14 @@ class Zone:
     name: str
     polygon: NDArray[np.float64]
     """float64 (n, 2), fractions of the frame, n >= 3."""
+    _edges: tuple[NDArray[np.float64], ...] = field(init=False, repr=False)
+    """Of each edge: x and y of its start, y of its end, and how far it runs and rises; tests of points are frequent."""
+
+    def __post_init__(self) -> None:
+        x1, y1 = self.polygon[:, 0], self.polygon[:, 1]
+        x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
+        rise = np.where(y2 == y1, 1.0, y2 - y1)  # level edges span nothing; 1.0 only avoids the division by zero
+        object.__setattr__(self, "_edges", (x1, y1, y2, x2 - x1, rise))
 
     def contains(self, points: NDArray[Any]) -> NDArray[np.bool_]:
         """Which of the points lie inside (even-odd rule).
@@ -86,11 +94,9 @@ class Zone:
         # feet that the picture's lower or right edge cuts off stand in a zone that reaches to that edge
         inside_frame = np.clip(points, 0.0, _LAST)
         x, y = inside_frame[:, 0:1], inside_frame[:, 1:2]
-        x1, y1 = self.polygon[:, 0], self.polygon[:, 1]
-        x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
+        x1, y1, y2, run, rise = self._edges
         spans = (y1 > y) != (y2 > y)
-        rise = np.where(y2 == y1, 1.0, y2 - y1)  # level edges span nothing; 1.0 only avoids the division by zero
-        left = x < (x2 - x1) * (y - y1) / rise + x1
+        left = x < run * (y - y1) / rise + x1
         inside: NDArray[np.bool_] = (np.count_nonzero(spans & left, axis=1) % 2).astype(bool)
         return inside
 

@@ -177,7 +177,7 @@ class Reporter:
         for role, pids in self.pids().items():
             memory = 0
             for pid in pids:
-                used = usage(pid)
+                used = usage(pid, pss=False)
                 if used is None:
                     continue
                 memory += used.rss_bytes

@@ -24,19 +24,19 @@ class Usage:
     """Proportional memory: shared pages are divided among those who share them; 0 where the kernel does not tell."""
 
 
-def usage(pid: int, memory: bool = True) -> Usage | None:
+def usage(pid: int, pss: bool = True) -> Usage | None:
     """What a process has used so far; None once it is gone.
 
     Args:
         pid: of any process of this user.
-        memory: False leaves the memory out (reading PSS walks the page tables, milliseconds for a big process).
+        pss: False leaves PSS at 0 (reading it walks the page tables, milliseconds for a big process).
     """
     try:
         # the name may hold spaces and parentheses: fields count from behind the last one
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         cpu_s = sum(int(fields[i]) for i in (11, 12, 13, 14)) * _TICK_S
         rss = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-        return Usage(cpu_s, rss if memory else 0, _pss(pid) if memory else 0)
+        return Usage(cpu_s, rss, _pss(pid) if pss else 0)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
 

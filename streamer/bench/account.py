@@ -33,7 +33,7 @@ class Account:
         """CPU seconds so far by role; a process that is gone counts as it was last seen."""
         for pids in self._roles.values():
             for pid in pids:
-                used = usage(pid, memory=False)
+                used = usage(pid, pss=False)
                 if used is not None:
                     self._last[pid] = used.cpu_s
         return {role: sum(self._last.get(pid, 0.0) for pid in pids) for role, pids in self._roles.items()}

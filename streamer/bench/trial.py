@@ -114,7 +114,7 @@ def _watch(load: Load, parties: _Parties, sent: Sent | None) -> tuple[_Reading, 
 def _count(parties: _Parties) -> _Reading:
     subject, account, simulator = parties
     counts = subject.counts()
-    used = usage(simulator.pid, memory=False) if simulator is not None else None
+    used = usage(simulator.pid, pss=False) if simulator is not None else None
     simulator_s = used.cpu_s if used is not None else 0.0
     return _Reading(time.monotonic(), account.cpu(), simulator_s, *machine(), counts)
 
