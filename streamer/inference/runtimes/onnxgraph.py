@@ -7,10 +7,10 @@ answer would be worse than none. Equal to ONNX Runtime within float32 rounding (
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,53 +34,74 @@ class OnnxGraph(nn.Module):  # type: ignore[misc]  # torch is followed by no typ
         from onnx import helper, numpy_helper
 
         graph = onnx.load(str(file)).graph
-        self._numbers: dict[str, Any] = {}  # shapes, scales, slice bounds: never on the device
-        self._tensors: dict[str, str] = {}
-        for tensor in graph.initializer:
-            self._keep(tensor.name, numpy_helper.to_array(tensor))
-        self._nodes: list[tuple[Operation, tuple[str, ...], str, Attributes]] = []
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        self._nodes: list[tuple[Operation, list[Any], str, Attributes]] = []
+        self._inputs = [value.name for value in graph.input if value.name not in constants]
+        self._outputs = [value.name for value in graph.output]
         for node in graph.node:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             if node.op_type == "Constant":
-                self._keep(node.output[0], numpy_helper.to_array(attributes["value"]))
+                constants[node.output[0]] = numpy_helper.to_array(attributes["value"])
                 continue
             if node.op_type not in _OPERATIONS or len(node.output) != 1:
                 raise ModelError(f"model {file}: operator {node.op_type} cannot be run by torch; use device cpu")
-            self._nodes.append((_OPERATIONS[node.op_type], tuple(node.input), node.output[0], attributes))
-        self._inputs = [value.name for value in graph.input if value.name not in self._tensors]
-        self._outputs = [value.name for value in graph.output]
-        self._last_use = {name: i for i, (_, names, _, _) in enumerate(self._nodes) for name in names}
+            sources = [self._source(name, i, node.op_type, constants) for i, name in enumerate(node.input)]
+            self._nodes.append((_OPERATIONS[node.op_type], sources, node.output[0], attributes))
+        self._last_use = {
+            source.name: i
+            for i, (_, sources, _, _) in enumerate(self._nodes)
+            for source in sources
+            if _is_value(source)
+        }
 
     def forward(self, *inputs: Tensor) -> list[Tensor]:
         """The graph's outputs."""
         values: dict[str, Any] = dict(zip(self._inputs, inputs, strict=True))
-
-        def value(name: str) -> Any:
-            if name in values:
-                return values[name]
-            if name in self._tensors:
-                return getattr(self, self._tensors[name])
-            return self._numbers.get(name)
-
-        for i, (operation, names, output, attributes) in enumerate(self._nodes):
-            values[output] = operation([value(name) for name in names], attributes)
-            for name in names:
-                if self._last_use[name] == i and name not in self._outputs:
-                    values.pop(name, None)  # memory is needed again
+        for i, (operation, sources, output, attributes) in enumerate(self._nodes):
+            values[output] = operation([self._resolve(source, values) for source in sources], attributes)
+            for source in sources:
+                if _is_value(source) and self._last_use[source.name] == i and source.name not in self._outputs:
+                    values.pop(source.name, None)  # memory is needed again
         return [values[name] for name in self._outputs]
 
-    def _keep(self, name: str, array: Any) -> None:
-        if (array.dtype == np.float32 and array.size > 8) or array.ndim >= 3:
-            own = f"tensor_{len(self._tensors)}"
-            self.register_buffer(own, torch.from_numpy(array.copy()), persistent=False)
-            self._tensors[name] = own
-        elif array.dtype == np.float32 and array.ndim == 1 and array.size:
-            own = f"tensor_{len(self._tensors)}"
-            self.register_buffer(own, torch.from_numpy(array.copy()), persistent=False)
-            self._tensors[name] = own
-            self._numbers[name] = array.tolist()
-        else:
-            self._numbers[name] = array.tolist()
+    def _source(self, name: str, position: int, operator: str, constants: Mapping[str, Any]) -> Any:
+        """Where an input comes from: another node, a weight (a buffer), or plain numbers.
+
+        Shapes, factors and bounds are numbers: read from the device they would stop it, and no CUDA graph could be
+        captured.
+        """
+        if not name:
+            return None
+        if name not in constants:
+            return _Value(name)
+        if operator in ("Reshape", "Resize", "Slice") and position > 0:
+            return constants[name].tolist()
+        own = f"weight_{len(list(self.buffers()))}"
+        self.register_buffer(own, torch.from_numpy(constants[name].copy()), persistent=False)
+        return _Weight(own)
+
+    def _resolve(self, source: Any, values: Mapping[str, Any]) -> Any:
+        if isinstance(source, _Value):
+            return values[source.name]
+        return getattr(self, source.name) if isinstance(source, _Weight) else source
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """The output of another node."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    """A buffer of the module."""
+
+    name: str
+
+
+def _is_value(source: Any) -> bool:
+    return isinstance(source, _Value)
 
 
 def _conv(x: Sequence[Any], a: Attributes) -> Tensor:
@@ -119,8 +140,7 @@ def _resize(x: Sequence[Any], a: Attributes) -> Tensor:
     nearest = a.get("mode", b"nearest") == b"nearest" and a.get("nearest_mode") == b"floor"
     if not nearest or a.get("coordinate_transformation_mode") != b"asymmetric" or len(x) > 3:
         raise ModelError("operator Resize: only nearest, floor, asymmetric by factors can be run by torch")
-    factors = x[2].tolist() if isinstance(x[2], Tensor) else x[2]
-    return functional.interpolate(x[0], scale_factor=tuple(factors[2:]), mode="nearest")
+    return functional.interpolate(x[0], scale_factor=tuple(x[2][2:]), mode="nearest")
 
 
 def _reshape(x: Sequence[Any], a: Attributes) -> Tensor:

@@ -57,6 +57,8 @@ class LoadedTorch:
         self._dynamic = card.dynamic_batch
         network = OnnxGraph(spec.file).eval().to(self._device, self._type)
         self._network = network.to(memory_format=torch.channels_last)
+        self._mean = torch.tensor(card.input.mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(card.input.std, device=self._device).view(1, 3, 1, 1)
         self._graphs: dict[tuple[int, ...], _Captured] = {}
         self._lock = threading.Lock()
 
@@ -97,9 +99,7 @@ class LoadedTorch:
             pixels = pixels.flip(1)
         beyond = (0, box.canvas_width - box.width, 0, box.canvas_height - box.height)
         pixels = functional.pad(pixels, beyond, value=float(self._input.pad))
-        mean = torch.tensor(self._input.mean, device=pixels.device).view(1, 3, 1, 1)
-        std = torch.tensor(self._input.std, device=pixels.device).view(1, 3, 1, 1)
-        pixels = (pixels * self._input.scale - mean) / std
+        pixels = (pixels * self._input.scale - self._mean) / self._std
         return pixels.to(self._type).contiguous(memory_format=torch.channels_last)
 
     def _run_equal(self, pictures: Sequence[Picture]) -> list[Detections]:

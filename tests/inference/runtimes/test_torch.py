@@ -121,6 +121,20 @@ def test_real_weights_say_the_same_as_onnx_runtime(shared_data, tmp_path):
         assert np.allclose(one.confidence, other.confidence, atol=1e-3)
 
 
+def test_nothing_is_read_from_the_device_before_the_end(shared_data, tmp_path):
+    """A CUDA graph cannot be captured otherwise. Tensors of device `meta` have no values: reading one raises."""
+    file = tmp_path / "nano.onnx"
+    card = import_file(shared_data / "weights" / "yolox_nano.onnx", file, Origin("yolox"))
+    loaded = LoadedTorch(ModelSpec("nano", file), card, Plan("torch"))
+    loaded._network.to("meta")
+    loaded._mean, loaded._std = loaded._mean.to("meta"), loaded._std.to("meta")
+    box = loaded._family.canvas((320, 180))
+    with torch.inference_mode():
+        rows, places = loaded._compute(torch.empty((4, 180, 320, 3), dtype=torch.uint8, device="meta"), box)
+    assert rows.shape == (4, 300, 85)
+    assert places.shape == (4, 300)
+
+
 @needs_gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("f32", 2e-3), ("f16", 2e-2)])
 def test_cuda_says_the_same_as_the_cpu(tiny, precision, tolerance):
