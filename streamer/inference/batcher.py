@@ -126,13 +126,15 @@ class Batcher:
             return lane.unknown()
         else:
             request = lane.enqueue(frame, self._clock.monotonic())
+        future: asyncio.Future[Detections] = asyncio.get_running_loop().create_future()
+        request.waiters.append(future)
+        if len(request.waiters) == 1:  # a new one; it may be settled on the spot
             self._dispatch()
-        request.waiters += 1
         try:
-            return await asyncio.shield(request.future)
+            return await future
         finally:
-            request.waiters -= 1
-            if request.waiters == 0 and request.batch is None and not request.future.done():
+            request.waiters.remove(future)
+            if not request.waiters and request.batch is None and not request.settled:
                 self._settle(lane, request, lane.unknown(), "cancelled")  # nobody listens any more
 
     def answer(self, batch_id: int, results: Sequence[Detections | None], exec_s: float) -> None:
@@ -208,8 +210,11 @@ class Batcher:
         if lane.pending.get(request.key) is request:
             del lane.pending[request.key]
             lane.waiting.pop(request.key, None)
-        if not request.future.done():
-            request.future.set_result(result)
+        if not request.settled:
+            request.settled = True
+            for future in request.waiters:
+                if not future.done():
+                    future.set_result(result)
             self._count(lane.model, outcome)
 
     def _arm(self, now: float) -> None:

@@ -28,8 +28,10 @@ class Request:
 
     frame: Frame
     enqueued_at: float
-    future: asyncio.Future[Detections]
-    waiters: int = 0
+    waiters: list[asyncio.Future[Detections]] = field(default_factory=list)
+    """One a caller, so that a caller who leaves takes nothing from the others (a shield round a common one would cost
+    two more turns of the loop a frame)."""
+    settled: bool = False
     batch: int | None = None
     """The batch it left with; None while it waits."""
 
@@ -79,7 +81,7 @@ class Lane:
 
     def enqueue(self, frame: Frame, now: float) -> Request:
         """Let a frame wait."""
-        request = Request(frame, now, asyncio.get_running_loop().create_future())
+        request = Request(frame, now)
         self.pending[request.key] = self.waiting[request.key] = request
         if len(self.paces) >= MAX_CAMERAS and frame.camera not in self.paces:
             self._forget_idle(now)

@@ -1,7 +1,5 @@
 """Batches and detections as messages."""
 
-import asyncio
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,7 +93,7 @@ def test_stale_is_no_count_of_detections():
 async def test_a_batch_names_its_slots():
     pixels = np.zeros((234, 416, 3), np.uint8)
     frame = Frame("gate", 3, 17, 12.5, 99.0, pixels, slot=SlotRef(4, 2, 8))
-    request = Request(frame, 0.0, asyncio.get_running_loop().create_future())
+    request = Request(frame, 0.0)
     header = pack_batch(Batch(5, "detector", (request,), 0.0))
     assert header == {
         "op": "run",
