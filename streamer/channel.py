@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import json
 import os
 import select
@@ -73,7 +74,10 @@ class Channel:
             self.closed = True
             return False
         except OSError as error:
-            if error.errno in (9, 105, 109):  # EBADF: closed by another thread; ENOBUFS, ETOOMANYREFS: full
+            if error.errno in (errno.ENOBUFS, errno.ETOOMANYREFS):  # the kernel's own ways to be full
+                return False
+            if error.errno == errno.EBADF:  # closed by another thread meanwhile
+                self.closed = True
                 return False
             raise
         return True

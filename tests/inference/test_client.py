@@ -387,3 +387,32 @@ async def test_a_model_that_changes_its_labels_under_load(site, tiny):
         assert models.pid == pid
         assert seen <= {("bright", "never"), ("motion",)}
         assert (await models.ask("tiny", gate.frame(picture((1, 1))))).labels == ("bright", "never")
+
+
+async def test_many_deaths_leak_nothing_and_leave_nobody_hanging(site):
+    site, gate, yard = site
+    stop = asyncio.Event()
+    answers = {True: 0, False: 0}
+
+    async def keep_asking(camera):
+        while not stop.is_set():
+            async with asyncio.timeout(10):
+                answers[(await site.models.ask("tiny", camera.frame(picture((1, 1))))).known] += 1
+            await asyncio.sleep(0.001)
+
+    async with site:
+        await site.ready()
+        before = len(os.listdir("/proc/self/fd"))
+        asking = [asyncio.create_task(keep_asking(camera)) for camera in (gate, yard)]
+        for i in range(8):
+            models = await site.ready()
+            known = answers[True]
+            await eventually(lambda known=known: answers[True] > known + 5)
+            os.kill(models.pid, signal.SIGKILL)
+            await eventually(lambda i=i: site.restarts("crashed") == i + 1)
+        await site.ready()
+        stop.set()
+        await asyncio.gather(*asking)
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert not site.models.degraded
+        assert answers[False] > 0
