@@ -56,5 +56,5 @@ def why_dark(before: Counts, now: Counts) -> tuple[str, str]:
         return ("packet_loss", f"{lost} RTP packets; {broken}") if lost else ("corrupt", broken)
     if now.waiting > before.waiting:
         return "no_keyframe", f"{now.waiting - before.waiting} pictures, none of them a keyframe"
-    received = now.bytes_received - before.bytes_received
-    return "stalled", f"{received} bytes came" if received else "nothing came"
+    packets = now.packets - before.packets
+    return "stalled", f"{packets} packets came, but no picture" if packets else "nothing came"

@@ -68,12 +68,9 @@ class Recording:
         first = last = None
         unit = self._stream.time_base
         for frame in self._frames():
-            if frame.pts is not None:
-                pts_s = float(
-                    frame.pts * unit
-                )  # not frame.time: it is NaN for the last pictures, which no packet brings
-            else:
-                pts_s = 0.0 if last is None else last + 1 / self.fps
+            # not frame.time: it is NaN for the last pictures, which no packet brings
+            guess = 0.0 if last is None else last + 1 / self.fps
+            pts_s = guess if frame.pts is None else float(frame.pts * unit)
             if last is not None and pts_s <= last:
                 pts_s = last + 0.5 / self.fps  # a repeated or lost time: the order is what counts
             last = pts_s
