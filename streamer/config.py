@@ -175,7 +175,7 @@ class _Reader:
                 self._fault(keys, f"no such file: {path}")
             return address.Address("file", target=str(path))
         if where.scheme != "device" and where.scheme not in _SCHEMES:
-            self._fault(keys, f"unknown protocol {where.scheme}://{nearest(where.scheme, _SCHEMES)}")
+            self._fault(keys, f"unknown protocol {where.scheme}://{nearest(where.scheme, address.DEFAULT_PORTS)}")
         return where
 
     def _pipeline(self, name: str, entry: Any) -> Pipeline | None:

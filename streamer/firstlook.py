@@ -68,7 +68,7 @@ def _address(where: Address, name: str, variables: dict[str, str]) -> str:
     bare = where.bare.replace("$", "$$")
     if where.scheme == "file" or not (where.user or where.password):
         return bare
-    variable = f"{name.upper().replace('-', '_')}_PASSWORD"
+    variable = f"CAMERA_{name.upper().replace('-', '_')}_PASSWORD"
     variables[variable] = where.password
     return bare.replace("://", f"://{quote(where.user, safe='')}:${{{variable}}}@", 1)
 
