@@ -51,7 +51,7 @@ class Report:
     alerts: list[Event] = field(default_factory=list)
     """The begins that would have been told to somebody."""
     suppressed: Counter[str] = field(default_factory=Counter)
-    """Events that nobody would have been told of, by reason."""
+    """Incidents that nobody would have been told of, by reason."""
     frames: Counter[str] = field(default_factory=Counter)
     """Analysed frames by camera."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -69,8 +69,8 @@ class Report:
             told = Counter(event.kind for event in self.alerts if event.camera == camera)
             alerts = ", ".join(f"{count} {kind}" for kind, count in sorted(told.items())) or "none"
             lines.append(f"{camera}: {frames} frames of {self.seconds[camera]:.1f} s; alerts: {alerts}")
-        hidden = ", ".join(f"{count} {reason}" for reason, count in sorted(self.suppressed.items()))
-        return "\n".join(lines + ([f"not told: {hidden}"] if hidden else []))
+        hidden = ", ".join(f"{count} by {reason}" for reason, count in sorted(self.suppressed.items()))
+        return "\n".join(lines + ([f"incidents that nobody would be told of: {hidden}"] if hidden else []))
 
 
 Progress = Callable[[float], None]
@@ -159,9 +159,11 @@ async def _all_or_failure(offers: Sequence[Any], tasks: Sequence[asyncio.Task[No
 def _judge(report: Report, policy: AlertPolicy) -> None:
     for event in report.events:
         decision = policy.rehearse(event)
+        if event.state != "begin":
+            continue  # who was not told of a begin is not told of its end: nothing to count
         if isinstance(decision, Suppressed):
             report.suppressed[decision.reason] += 1
-        elif event.state == "begin":
+        else:
             report.alerts.append(event)
 
 
