@@ -66,7 +66,7 @@ def suppress(boxes: Floats, scores: Floats, classes: Ints, iou: float) -> NDArra
         boxes: float32 (n, 4) x1, y1, x2, y2 in any one unit.
         scores: float32 (n,).
         classes: int (n,); boxes of different classes do not suppress each other.
-        iou: overlap above which the weaker box goes.
+        iou: overlap above which the weaker box goes (exactly at it, float32 rounding decides).
 
     Returns:
         Indices of those that stay, strongest first; ties in the order given.
