@@ -64,7 +64,7 @@ def overlap(a, b):
     return width * height / union if union > 0 else 0.0
 
 
-# 1801 is a prime above any union of these boxes: no overlap is exactly at a threshold, where float32 may round either way
+# 1801 is a prime above any union of these boxes: none is exactly at a threshold, where float32 may round either way
 @given(seed=st.integers(0, 10**6), n=st.integers(0, 40), iou=st.sampled_from([541 / 1801, 811 / 1801, 1171 / 1801]))
 def test_suppression_is_that_of_the_textbook(seed, n, iou):
     rng = np.random.default_rng(seed)
