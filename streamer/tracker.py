@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.kalman import corner_filter
 from streamer.types import Detections, Floats, Tracks
 
 _SCALE = 1000.0
@@ -159,6 +160,7 @@ def _byte_track(settings: TrackerSettings) -> Any:
         minimum_consecutive_frames=1,
         minimum_iou_threshold=settings.min_iou,
         high_conf_det_threshold=settings.high_confidence,
+        state_estimator_class=corner_filter(),
         # at 2 frames a second somebody who walks leaves their own narrow box behind (Yang et al., C-BIoU, WACV 2023)
         iou=BIoU(buffer_ratio=0.3),
     )
