@@ -101,7 +101,8 @@ class _Reader:
         specs = self._link(pipelines, models, sinks, frame)
         if self.faults or frame is None:
             raise ConfigError([message for _, message in sorted(set(self.faults))])
-        good_sinks, good_pipelines = _some(sinks), _some(pipelines)
+        good_sinks = _some(sinks)
+        good_pipelines = {name: links.in_zone(it, frame.alerts.timezone) for name, it in _some(pipelines).items()}
         return Site(
             name=self.document.name,
             base_dir=self.base_dir,

@@ -6,6 +6,7 @@ Called by `config` once the parts are checked on their own. Every function repor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from streamer.errors import InputError
@@ -17,6 +18,7 @@ from streamer.models.registry import card_of, resolve
 from streamer.pipeline import Detector, Pipeline
 from streamer.places import Places
 from streamer.rules.rule import Rule
+from streamer.schedule import zone
 from streamer.schema import ModelSettings
 from streamer.yamlfile import Keys
 
@@ -81,6 +83,17 @@ def _check_labels(fault: Fault, name: str, pipeline: Pipeline, model: str, card:
             some = ", ".join(card.labels[:8]) + (", ..." if len(card.labels) > 8 else "")
             message = f"model {model!r} reports none of {', '.join(wanted)}; its labels are: {some}"
             fault(("pipelines", name, field, "labels"), message)
+
+
+def in_zone(pipeline: Pipeline, name: str | None) -> Pipeline:
+    """The pipeline with its rules' schedules read in a time zone, unless they name their own."""
+    place = zone(name)
+    changed = {
+        field: rule.model_copy(update={"when": replace(rule.when, zone=place)})
+        for field, rule in rules(pipeline)
+        if place is not None and rule.when is not None and rule.when.zone is None
+    }
+    return pipeline.model_copy(update=changed)
 
 
 def rules(pipeline: Pipeline) -> list[tuple[str, Rule]]:

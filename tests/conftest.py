@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from streamer import log
+
 ROOT = Path(__file__).resolve().parent.parent
 
 hypothesis.settings.register_profile("streamer", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("streamer")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests() -> Iterator[None]:
+    """What a test registers as secret must not turn the messages of the next one into stars."""
+    known, ordered = set(log.secrets._values), list(log.secrets._ordered)
+    yield
+    log.secrets._values, log.secrets._ordered = known, ordered
 
 
 @pytest.fixture(scope="session")

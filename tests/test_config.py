@@ -335,3 +335,12 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         load_site(tmp_path / "site.yaml")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load_site(tmp_path)
+
+
+def test_schedules_of_rules_are_read_in_the_time_zone_of_the_site() -> None:
+    """22:30 in Berlin is 15:30 in Montreal, where the rule names its own zone."""
+    text = GOOD.replace("alerts: {", "alerts: {timezone: Europe/Berlin, ")
+    late_in_berlin = 1_700_515_800.0  # Monday 2023-11-20 21:30 UTC
+    for source, expected in ((text, True), (text.replace('06:00"', '06:00 America/Montreal"'), False)):
+        rule = site_of(source).pipelines["surveillance"].enabled_rules()[0]
+        assert rule.holds_at(late_in_berlin) is expected

@@ -69,7 +69,7 @@ def test_help_is_quick() -> None:
         ("streamer.engine", (*RUNTIMES, "av", "cv2")),
         ("streamer.daemon", (*RUNTIMES, "av", "cv2")),
         ("pipelines.surveillance", (*RUNTIMES, "av", "aiohttp")),
-        ("streamer.inference.worker", ("av", "cv2", "torch", "torchvision", "aiohttp", "prometheus_client")),
+        ("streamer.inference.worker", ("av", "cv2", "torch", "torchvision", "aiohttp")),
         ("streamer.ingest.reader", (*RUNTIMES, "cv2", "aiohttp", "aiomqtt", "pydantic", "prometheus_client", "onnx")),
     ],
 )
