@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ hypothesis.settings.load_profile("streamer")
 @pytest.fixture(autouse=True)
 def no_secrets_of_other_tests() -> Iterator[None]:
     """What a test registers as secret must not turn the messages of the next one into stars."""
-    known, ordered = set(log.secrets._values), list(log.secrets._ordered)
+    known = {name: copy.copy(v) if isinstance(v, (dict, list, set)) else v for name, v in vars(log.secrets).items()}
     yield
-    log.secrets._values, log.secrets._ordered = known, ordered
+    vars(log.secrets).clear()
+    vars(log.secrets).update(known)
 
 
 @pytest.fixture(scope="session")
