@@ -26,8 +26,8 @@ class Depacketizer(Protocol):
     startable: bool
     """Decoding may begin here: a keyframe, or parameter sets (streams with gradual refresh have no keyframes)."""
 
-    def push(self, payload: memoryview) -> None:
-        """Add one RTP payload."""
+    def push(self, data: memoryview, start: int, end: int) -> None:
+        """Add one RTP payload, data[start:end]; positions instead of slices, for each slice costs."""
 
     def lose(self) -> None:
         """Packets before the next one are missing: what is half read is of no use."""
@@ -60,18 +60,11 @@ class _Units:
             del self.parts[self._open :]
             self._open = -1
 
-    def _fragment(self, begins: bool, ends: bool, head: bytes, data: memoryview) -> bool:
-        """Add a fragment; False if its unit's beginning is missing."""
-        if begins:
-            self.lose()
-            self._open = len(self.parts)
-            self.parts.append(START_CODE + head)
-        elif self._open < 0:
-            return False
-        self.parts.append(bytes(data))
-        if ends:
-            self._open = -1
-        return True
+    def _begin(self, head: bytes) -> None:
+        """A fragmented unit begins."""
+        self.lose()
+        self._open = len(self.parts)
+        self.parts.append(START_CODE + head)
 
     def _add(self, unit: memoryview) -> None:
         self.parts.append(START_CODE)
@@ -103,22 +96,27 @@ class _Units:
 class H264(_Units):
     """RFC 6184, packetization modes 0 and 1: single units, STAP-A, FU-A."""
 
-    def push(self, payload: memoryview) -> None:
+    def push(self, data: memoryview, start: int, end: int) -> None:
         """See Depacketizer."""
-        if len(payload) < 2:
+        if end - start < 2:
             return
-        first = payload[0]
+        first = data[start]
         kind = first & 0x1F
         if kind == 28:
-            head = payload[1]
-            unit = bytes((first & 0xE0 | head & 0x1F,))
-            if self._fragment(head & 0x80 != 0, head & 0x40 != 0, unit, payload[2:]) and head & 0x80:
-                self._note(head, payload[2:3])
+            head = data[start + 1]
+            if head & 0x80:
+                self._begin(bytes((first & 0xE0 | head & 0x1F,)))
+                self._note(head, data[start + 2 : start + 3])
+            elif self._open < 0:
+                return
+            self.parts.append(data[start + 2 : end].tobytes())
+            if head & 0x40:
+                self._open = -1
         elif 0 < kind < 24:
-            self._note(first, payload[1:2])
-            self._add(payload)
+            self._note(first, data[start + 1 : start + 2])
+            self._add(data[start:end])
         elif kind == 24:
-            self._aggregate(payload, 1, 0)
+            self._aggregate(data[start:end], 1, 0)
 
     def _note(self, first: int, slice_head: memoryview) -> None:
         kind = first & 0x1F
@@ -139,19 +137,25 @@ class H265(_Units):
         super().__init__()
         self._donl = 2 if donl else 0
 
-    def push(self, payload: memoryview) -> None:
+    def push(self, data: memoryview, start: int, end: int) -> None:
         """See Depacketizer."""
-        if len(payload) < 3:
+        if end - start < 3:
             return
-        first = payload[0]
+        first = data[start]
         kind = first >> 1 & 0x3F
+        payload = data[start:end]
         if kind == 49:
-            head = payload[2]
-            unit = bytes((first & 0x81 | (head & 0x3F) << 1, payload[1]))
-            begins = head & 0x80 != 0
-            data = payload[3 + (self._donl if begins else 0) :]
-            if self._fragment(begins, head & 0x40 != 0, unit, data) and begins:
-                self._note(unit[0], data[:1])
+            head, body = payload[2], 3
+            if head & 0x80:
+                unit = bytes((first & 0x81 | (head & 0x3F) << 1, payload[1]))
+                body += self._donl
+                self._begin(unit)
+                self._note(unit[0], payload[body : body + 1])
+            elif self._open < 0:
+                return
+            self.parts.append(payload[body:].tobytes())
+            if head & 0x40:
+                self._open = -1
         elif kind < 48:
             self._note(first, payload[2 + self._donl : 3 + self._donl])
             if self._donl:

@@ -61,38 +61,40 @@ class Receiver:
         self._ssrc = -1
         self._last_raw = 0
         self._ticks = 0
-        self._pending_ticks: int | None = None
+        self._pending = False
         self._emitted_ticks: int | None = None
         self._by_marker = True
         self._damaged = False
         self._size = 0
 
-    def push(self, packet: memoryview, now: float) -> None:
-        """Take one RTP packet; complete units appear in `units`."""
-        end = len(packet)
-        if end < 13:
+    def push(self, data: memoryview, at: int, end: int, now: float) -> None:
+        """Take one RTP packet, data[at:end]; complete units appear in `units`."""
+        if end - at < 13:
             return
-        first, second, sequence, raw, ssrc = _HEADER.unpack_from(packet)
+        first, second, sequence, raw, ssrc = _HEADER.unpack_from(data, at)
         if first >> 6 != 2 or second & 0x7F != self._payload_type:
             return
-        start = 12 + (first & 0x0F) * 4
-        if first & 0x10 and start + 4 <= end:
-            start += 4 + (packet[start + 2] << 8 | packet[start + 3]) * 4
-        if first & 0x20:
-            end -= packet[end - 1]
+        start = at + 12
+        if first & 0x3F:  # padding, an extension or other sources: rare
+            start += (first & 0x0F) * 4
+            if first & 0x10 and start + 4 <= end:
+                start += 4 + (data[start + 2] << 8 | data[start + 3]) * 4
+            if first & 0x20:
+                end -= data[end - 1]
         if start >= end:
             return
         self.packets += 1
-        self._order(sequence, ssrc)
-        self._count_ticks(raw)
-        if self._pending_ticks is not None and self._ticks != self._pending_ticks:
-            self._finish(now)
-        self._pending_ticks = self._ticks
+        if sequence != (self._sequence + 1) & 0xFFFF or ssrc != self._ssrc:
+            self._note_gap(sequence, ssrc)
+        self._sequence = sequence
+        if raw != self._last_raw or self.packets == 1:
+            self._step(raw, now)
+        self._pending = True
         self._size += end - start
         if self._size > MAX_UNIT_BYTES:
             raise SourceError("corrupt", f"an access unit of more than {MAX_UNIT_BYTES >> 20} MiB")
         depacketizer = self._depacketizer
-        depacketizer.push(packet[start:end])
+        depacketizer.push(data, start, end)
         if depacketizer.continues and self._ticks == self._emitted_ticks and not self._damaged:
             self._by_marker = False  # the last unit was cut in the middle of a picture
         if second & 0x80 and self._by_marker and depacketizer.pictures:
@@ -107,40 +109,39 @@ class Receiver:
             ticks = self._ticks + _signed(raw - self._last_raw)
             self.report = SenderReport(ntp_high - _NTP_EPOCH + ntp_low / 2**32, ticks, now)
 
-    def _order(self, sequence: int, ssrc: int) -> None:
+    def _note_gap(self, sequence: int, ssrc: int) -> None:
         gap = (sequence - self._sequence - 1) & 0xFFFF
-        if self._sequence >= 0 and gap and ssrc == self._ssrc:
+        if self._sequence >= 0 and ssrc == self._ssrc:
             # a jump of thousands is a sender that began anew, not a loss; its timestamps will tell
             self.lost += gap if gap < 3000 else 0
             self._damaged = True
             self._depacketizer.lose()
-        self._sequence, self._ssrc = sequence, ssrc
+        self._ssrc = ssrc
 
-    def _count_ticks(self, raw: int) -> None:
-        if self.packets == 1:
-            self._ticks = raw
-        elif raw != self._last_raw:
-            self._ticks += _signed(raw - self._last_raw)
+    def _step(self, raw: int, now: float) -> None:
+        """The timestamp changes: what was being collected is complete."""
+        if self._pending:
+            self._finish(now)
+        self._ticks = raw if self.packets == 1 else self._ticks + _signed(raw - self._last_raw)
         self._last_raw = raw
 
     def _finish(self, now: float) -> None:
         depacketizer = self._depacketizer
         if not depacketizer.pictures:
-            self._pending_ticks = None  # parameter sets alone: they belong to the picture that follows
-            return
-        if self._pending_ticks is not None:
-            self.units.append(
-                AccessUnit(
-                    b"".join(depacketizer.parts),
-                    self._pending_ticks,
-                    depacketizer.key,
-                    depacketizer.startable,
-                    self._damaged,
-                    now,
-                )
+            return  # parameter sets alone: they belong to the picture that follows
+        self.units.append(
+            AccessUnit(
+                b"".join(depacketizer.parts),
+                self._ticks,
+                depacketizer.key,
+                depacketizer.startable,
+                self._damaged,
+                now,
             )
-        self._emitted_ticks, self._pending_ticks = self._pending_ticks, None
-        self._damaged, self._size = False, 0
+        )
+        self._emitted_ticks = self._ticks
+        self._pending = self._damaged = False
+        self._size = 0
         depacketizer.reset()
 
 

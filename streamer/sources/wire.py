@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,10 +41,12 @@ class Reply:
 class Wire:
     """A connected socket, taken apart into media packets and replies."""
 
-    def __init__(self, sock: socket.socket, on_media: Callable[[int, memoryview], None]):
-        """`on_media` gets (channel, packet); the packet's bytes are overwritten after it returns."""
+    def __init__(self, sock: socket.socket, on_media: Callable[[int, memoryview, int, int], None]):
+        """`on_media` gets (channel, data, start, end); data[start:end] is overwritten after it returns."""
         self.bytes_received = 0
         self.replies: list[Reply] = []
+        self.read_at = 0.0
+        """CLOCK_MONOTONIC of the last `read` that brought something."""
         self.waited = False
         """Whether the last `read` found nothing at first: whatever lag there is then is not this process's."""
         self._socket = sock
@@ -80,6 +83,7 @@ class Wire:
             raise SourceError("ended", "the camera closed the connection")
         # a full buffer means that more lies behind it: then we are the slow ones
         self.waited = self._end + got < _BUFFER_BYTES
+        self.read_at = time.monotonic()
         self._end += got
         self.bytes_received += got
         self._split()
@@ -93,12 +97,13 @@ class Wire:
 
     def _split(self) -> None:
         buffer, view, at, end = self._buffer, self._view, self._start, self._end
+        on_media = self._on_media
         while end - at >= 4:
             if buffer[at] == 0x24:
                 after = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])
                 if after > end:
                     break
-                self._on_media(buffer[at + 1], view[at + 4 : after])
+                on_media(buffer[at + 1], view, at + 4, after)
             else:
                 after = self._take_text(at, end)
                 if after < 0:

@@ -20,7 +20,7 @@ def talk():
         camera = ScriptedCamera(answer)
         address = parse(f"rtsp://{userinfo}127.0.0.1:{camera.port}{path}")
         sock = connect("127.0.0.1", camera.port, 5)
-        wire = Wire(sock, lambda channel, packet: None)
+        wire = Wire(sock, lambda channel, data, start, end: None)
         open_ones.append((camera, sock))
         return camera, Dialog(wire, address, time.monotonic() + limit_s), wire
 

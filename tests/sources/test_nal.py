@@ -12,7 +12,7 @@ def joined(depacketizer):
 
 def push(depacketizer, *all_payloads):
     for payload in all_payloads:
-        depacketizer.push(memoryview(payload))
+        depacketizer.push(memoryview(b"xx" + payload + b"yy"), 2, 2 + len(payload))
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])

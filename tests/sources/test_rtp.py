@@ -14,7 +14,7 @@ from tests.sources.media import START, encode, packets, rtp, units
 def receive(all_packets, receiver=None):
     receiver = receiver or Receiver(H264(), 96)
     for i, packet in enumerate(all_packets):
-        receiver.push(memoryview(packet), 100.0 + i)
+        receiver.push(memoryview(b"head" + packet + b"tail"), 4, 4 + len(packet), 100.0 + i)
     return receiver
 
 
@@ -38,7 +38,7 @@ def test_a_unit_is_there_with_its_last_packet_and_not_with_the_next_unit():
     first = next(i for i, packet in enumerate(sent) if packet[1] & 0x80)
     receiver = receive(sent[:first])
     assert receiver.units == []
-    receiver.push(memoryview(sent[first]), 7.5)
+    receiver.push(memoryview(sent[first]), 0, len(sent[first]), 7.5)
     assert len(receiver.units) == 1
     assert receiver.units[0].arrived_at == 7.5
 

@@ -22,7 +22,7 @@ def ends():
 
 def wire_to(sock):
     got = []
-    return Wire(sock, lambda channel, packet: got.append((channel, bytes(packet)))), got
+    return Wire(sock, lambda channel, data, start, end: got.append((channel, bytes(data[start:end])))), got
 
 
 def read_all(wire):
