@@ -1,9 +1,9 @@
 """RTSP cameras with H.264 or H.265 over TCP: the usual case, read by our own client because libavformat adds 66 ms.
 
-Measured (720p15, 2 Mbit/s, loopback, from the instant the server sends a frame to its decoded picture, median): every set
-of libavformat's options 69 ms, this client 2.4 ms; see docs/ingest.md. libavformat's RTSP demuxer hands all H.264 to its
-parser (AVSTREAM_PARSE_FULL), which ends an access unit when it sees the next one begin: one frame period later. Here
-the marker bit of RTP ends it. Opening takes one exchange of messages (10 ms) instead of 1.9 s of probing.
+Measured (720p15, 2 Mbit/s, loopback, from the instant the server sends a frame to its decoded picture, median): every
+set of libavformat's options 69 ms, this client 2.4 ms; see docs/ingest.md. libavformat's RTSP demuxer hands all H.264
+to its parser (AVSTREAM_PARSE_FULL), which ends an access unit when it sees the next one begin: one frame period later.
+Here the marker bit of RTP ends it. Opening takes one exchange of messages (10 ms) instead of 1.9 s of probing.
 
 Runs in a camera's thread. What it cannot do (UDP, TLS, other codecs) raises ``unsupported``; `live` then asks `libav`.
 """

@@ -8,11 +8,14 @@ a camera's thread.
 from __future__ import annotations
 
 import errno
+import queue
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from streamer.errors import SourceError
 
@@ -143,23 +146,60 @@ def connect(host: str, port: int, timeout_s: float) -> socket.socket:
     Raises:
         SourceError: ``dns``, ``refused`` or ``unreachable``.
     """
-    where = f"{host}:{port}"
+    deadline_at = time.monotonic() + timeout_s
+    failure = SourceError("dns", f"{host} has no address")
+    for family, kind, protocol, _, address in resolve(host, port, timeout_s):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(max(0.1, deadline_at - time.monotonic()))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = _failure(error, f"{host}:{port}", timeout_s)
+        else:
+            _tune(sock)
+            return sock
+    raise failure
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[tuple[Any, ...]]:
+    """The addresses of a host, as `socket.getaddrinfo` gives them, within a time limit.
+
+    The system's resolver tries dead name servers for a minute and cannot be stopped; it gets a thread that may outlive
+    this call, so that a camera's own thread never looks hung.
+    """
+    found: queue.SimpleQueue[list[tuple[Any, ...]] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found.put(list(socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)))
+        except OSError as error:
+            found.put(error)
+        except UnicodeError:
+            found.put(OSError(0, "not a host name"))
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
     try:
-        sock = socket.create_connection((host.strip("[]"), port), timeout_s)
-    except socket.gaierror as error:
-        raise SourceError("dns", f"{host}: {error.strerror}") from error
-    except ConnectionRefusedError as error:
-        raise SourceError("refused", where) from error
-    except TimeoutError as error:
-        raise SourceError("unreachable", f"{where} did not answer within {timeout_s:.0f} s") from error
-    except OSError as error:
-        cause = "unreachable" if error.errno in _UNREACHABLE else "unknown"
-        raise SourceError(cause, f"{where}: {error.strerror}") from error
+        answer = found.get(timeout=timeout_s)
+    except queue.Empty:
+        raise SourceError("dns", f"{host}: no answer from the name server within {timeout_s:.0f} s") from None
+    if isinstance(answer, OSError):
+        raise SourceError("dns", f"{host}: {answer.strerror}") from answer
+    return answer
+
+
+def _failure(error: OSError, where: str, timeout_s: float) -> SourceError:
+    if isinstance(error, ConnectionRefusedError):
+        return SourceError("refused", where)
+    if isinstance(error, TimeoutError):
+        return SourceError("unreachable", f"{where} did not answer within {timeout_s:.0f} s")
+    return SourceError("unreachable" if error.errno in _UNREACHABLE else "unknown", f"{where}: {error.strerror}")
+
+
+def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     # kernel time limits instead of Python's: those would cost a poll() before every recv()
-    limit = struct.pack("ll", int(_POLL_SECONDS), 0)
     sock.settimeout(None)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(_POLL_SECONDS), 0))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 5, 0))
-    return sock

@@ -20,9 +20,9 @@ class ScriptedCamera:
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join(5)
         for sock in self._open:
             sock.close()
-        self._thread.join(5)
 
     def _serve(self):
         while True:

@@ -1,5 +1,6 @@
 import socket
 import struct
+import threading
 
 import pytest
 from hypothesis import given
@@ -140,10 +141,43 @@ def test_unknown_name():
     ],
 )
 def test_other_failures_to_connect(monkeypatch, error, cause):
-    def fail(*args):
-        raise error
+    class Failing(socket.socket):
+        def connect(self, address):
+            raise error
 
-    monkeypatch.setattr(socket, "create_connection", fail)
+    monkeypatch.setattr(socket, "socket", Failing)
     with pytest.raises(SourceError, match=r"10\.0\.0\.9:554") as caught:
         connect("10.0.0.9", 554, 2)
     assert caught.value.cause == cause
+
+
+def test_a_name_server_that_never_answers_does_not_hang_the_camera(monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [] if answered.wait(20) else [])
+    with pytest.raises(SourceError, match="no answer from the name server") as caught:
+        connect("gate.example", 554, 0.05)
+    answered.set()
+    assert caught.value.cause == "dns"
+
+
+def test_every_address_of_a_host_is_tried(monkeypatch, free_ports):
+    server = socket.create_server(("127.0.0.1", 0))
+    dead, alive = ("127.0.0.1", free_ports(1)[0]), server.getsockname()
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (dead, alive)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+    sock = connect("gate.example", 554, 5)
+    assert sock.getpeername() == alive
+    sock.close()
+    server.close()
+
+
+def test_a_host_without_any_address(monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
+    with pytest.raises(SourceError, match="has no address"):
+        connect("gate.example", 554, 5)
+
+
+def test_a_name_that_cannot_be_one():
+    with pytest.raises(SourceError) as caught:
+        connect("a" * 80 + ".example", 554, 5)
+    assert caught.value.cause == "dns"
