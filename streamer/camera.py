@@ -2,8 +2,9 @@
 
 `put` is called by the engine with every analysed frame; `frames` is iterated by `watch`. Between them lies a mailbox
 of one: a frame that still waits when a newer one comes is dropped and counted (latest wins), so a slow pipeline lags
-by one frame, never by a queue. Replay uses `offer`, which waits instead of dropping. One object a camera and pipeline;
-all on the engine's loop.
+by one frame, never by a queue; and when there are more frames than the machine can serve, a pipeline gets one only when
+it is the camera's turn (see `turns`). Replay uses `offer`, which waits instead of dropping. One object a camera and
+pipeline; all on the engine's loop.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from streamer.places import Places
+from streamer.turns import Seat, Turns
 from streamer.types import Frame
 
 
@@ -35,6 +37,7 @@ class Camera:
         watching: how gaps are treated.
         done: called once for every frame that was put, with what became of it: ``ok`` (analysed), ``superseded``,
             or ``failed`` (the pipeline raised or was stopped in the middle of it).
+        turns: whom to ask before a frame is taken; None: nobody.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Camera:
         places: Places | None = None,
         watching: Watching | None = None,
         done: Callable[[Frame, str], None] | None = None,
+        turns: Turns | None = None,
     ):
         self.name = name
         self.places = places or Places()
@@ -52,6 +56,8 @@ class Camera:
         """How many frames the pipeline has asked for."""
         self._watching = watching or Watching()
         self._done = done or (lambda frame, outcome: None)
+        self._turns = turns
+        self._seat = Seat(self._waits_since)
         self._held: Frame | None = None
         self._mail: Frame | None = None
         self._news = asyncio.Event()
@@ -105,12 +111,18 @@ class Camera:
         A frame after a long gap stays in the mailbox: the next `frames` begins with it.
         """
         self.let_go()
+        # a seat of its own: an older `frames` that is collected late gives back nothing of this one
+        self._seat = seat = Seat(self._waits_since, self._seat.served)
         mine: Frame | None = None
         last: Frame | None = None
         try:
             while await self._mail_comes(last):
-                frame = self._mail
-                assert frame is not None  # _mail_comes says so
+                if self._turns is not None:
+                    await self._turns.take(seat)
+                frame = self._mail  # often newer than the one that came; none if it was taken away meanwhile
+                if frame is None:
+                    self._give_turn(seat)
+                    continue
                 if last is not None and self._breaks(last, frame):
                     return
                 self._mail = None
@@ -122,6 +134,7 @@ class Camera:
                 last = frame
         finally:
             self._finish(mine, "failed")
+            self._give_turn(seat)
 
     async def _mail_comes(self, last: Frame | None) -> bool:
         while self._mail is None and not self._closed:
@@ -144,5 +157,13 @@ class Camera:
         """Give a frame back, if it is still the one that is held: a late call for an older one changes nothing."""
         if frame is not None and frame is self._held:
             self._held = None
+            self._give_turn(self._seat)
             self._done(frame, outcome)
             self._taken.set()
+
+    def _give_turn(self, seat: Seat) -> None:
+        if self._turns is not None:
+            self._turns.give(seat)
+
+    def _waits_since(self) -> float:
+        return 0.0 if self._mail is None else self._mail.captured_at

@@ -37,6 +37,7 @@ from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.store import Store
 from streamer.supervisor import Budget, Restarts, supervise
+from streamer.turns import Turns
 from streamer.types import Frame
 
 logger = log.get(__name__)
@@ -86,6 +87,7 @@ class Engine:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._evidence: set[asyncio.Task[None]] = set()
         self._leases: dict[int, int] = {}
+        self._turns = Turns(lambda: parts.models.turns)
 
     # --- the journey of a frame ---
 
@@ -194,7 +196,7 @@ class Engine:
         self._plans[name] = plan
         self._cameras[name] = {}
         for pipeline_name, pipeline in plan.pipelines.items():
-            camera = Camera(name, plan.places, self.parts.watching, self._done)
+            camera = Camera(name, plan.places, self.parts.watching, self._done, self._turns)
             self._cameras[name][pipeline_name] = camera
             self._tasks[name, pipeline_name] = asyncio.create_task(
                 self._supervised(camera, pipeline_name, pipeline.bind(self.parts.models.ask)),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from streamer.camera import Camera, Watching
 from streamer.clock import settle
+from streamer.turns import Turns
 from streamer.types import Frame
 from tests.acting import frame
 
@@ -182,3 +183,52 @@ def test_offers_lose_nothing_whatever_the_gaps(steps: list[float]) -> None:
     assert {outcome for _, outcome in back.outcomes} <= {"ok"}
     breaks = sum(step_s > 5.0 for step_s in steps[1:])
     assert len([run for run in runs if run]) == (breaks + 1 if steps else 0)
+
+
+async def test_a_frame_that_waits_for_its_turn_is_replaced_by_a_newer_one() -> None:
+    turns = Turns(lambda: 1)
+    first, second = Camera("a", turns=turns), Camera("b", turns=turns)
+    frames = [aiter(first.frames()), aiter(second.frames())]
+    first.put(frame(0.0))
+    assert (await anext(frames[0])).time == 0.0  # has the only turn
+    second.put(frame(0.0))
+    waiting = asyncio.create_task(anext(frames[1]))
+    await settle()
+    second.put(frame(0.2))
+    await settle()
+    assert not waiting.done()
+    after = asyncio.create_task(anext(frames[0]))  # asks for the next: the turn is over
+    assert (await waiting).time == 0.2
+    after.cancel()
+
+
+async def test_a_turn_comes_back_however_a_pipeline_ends() -> None:
+    turns = Turns(lambda: 1)
+    first, second = Camera("a", turns=turns), Camera("b", turns=turns)
+    first.put(frame(0.0))
+    second.put(frame(0.0))
+    left = aiter(first.frames())
+    await anext(left)
+    waiting = asyncio.create_task(anext(aiter(second.frames())))
+    await settle()
+    assert not waiting.done()
+    first.let_go()
+    assert (await waiting).time == 0.0
+
+
+async def test_frames_that_were_left_give_back_nothing_of_the_next_ones() -> None:
+    turns = Turns(lambda: 1)
+    camera, other = Camera("a", turns=turns), Camera("b", turns=turns)
+    camera.put(frame(0.0))
+    old = camera.frames()
+    await anext(old)
+    camera.put(frame(0.2))
+    new = camera.frames()
+    assert (await anext(new)).time == 0.2
+    other.put(frame(0.0))
+    waiting = asyncio.create_task(anext(aiter(other.frames())))
+    await old.aclose()
+    await settle()
+    assert not waiting.done()
+    await new.aclose()
+    assert (await waiting).time == 0.0

@@ -65,6 +65,7 @@ class Readers:
 @dataclass
 class Models:
     asked: list[Frame] = field(default_factory=list)
+    turns: int = 4
 
     async def ask(self, model, frame):
         self.asked.append(frame)

@@ -80,6 +80,12 @@ class Models:
         return self._worker.progress_at
 
     @property
+    def turns(self) -> int:
+        """How many frames at a time keep the worker busy: those that it computes, and as many ready to follow."""
+        sizes = [plan["streams"] * min(plan["batch"], self._settings.max_batch_size) for plan in self.plans.values()]
+        return max(4, 2 * max(sizes, default=0))
+
+    @property
     def degraded(self) -> bool:
         """Whether the worker spent its restart budget and is retried slowly."""
         return self._budget.degraded
