@@ -9,6 +9,7 @@ must not get a healthy daemon killed.
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -181,6 +182,7 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
         StoreError: the storage folder is in use by another daemon, full or damaged.
         InputError: a model or a sink cannot be used as configured.
     """
+    _allow_many_files()
     metrics, clock = Metrics(), SystemClock()
     store = Store(site.storage.dir).open()
     metrics.start_time_seconds.set(clock.time())
@@ -197,6 +199,8 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
         restarts=site.restarts,
     )
     models = Models(list(site.models.values()), site.inference, readers.pools, metrics, clock, site.restarts)
+    for children in (readers, models):
+        children.log_as(**log.chosen)
     watching = Watching(gap_tolerance_s=site.gap_tolerance_seconds)
     policy = AlertPolicy(site.alerts, site.sinks)
 
@@ -210,6 +214,12 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
     reporter = Reporter(engine, readers, models, outbox, metrics, clock)
     web = Web(site.web, reporter.status, metrics, reporter.snapshot)
     return Daemon(site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, load)
+
+
+def _allow_many_files() -> None:
+    """Each camera costs two descriptors; the usual soft limit of 1024 would end at a few hundred cameras."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def plans(

@@ -167,11 +167,16 @@ def _message(record: logging.LogRecord) -> str:
             return f"(a message of {record.pathname}:{record.lineno} that cannot be shown: {type(error).__name__})"
 
 
+chosen = {"style": "human", "level": "info"}
+"""How `setup` was last called, for handing it to child processes."""
+
+
 def setup(style: str = "human", level: str = "info") -> None:
     """Send all logs of this process to stderr, as ``human`` or ``json`` lines; safe to call again.
 
     Uncaught exceptions, of threads too, and warnings take the same way, for they may quote a URL.
     """
+    chosen.update(style=style, level=level)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Human())
     root = logging.getLogger()
