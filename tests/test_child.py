@@ -57,6 +57,15 @@ async def wait(event):
         await event.wait()
 
 
+async def test_children_share_few_arenas_of_memory(monkeypatch) -> None:
+    from streamer import child
+
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert child._environment()["MALLOC_ARENA_MAX"] == "2"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    assert child._environment()["MALLOC_ARENA_MAX"] == "7"
+
+
 async def test_a_child_answers_and_stops_by_itself(start):
     child = start()
     ear = Ear(child)
