@@ -23,7 +23,7 @@ from streamer.bench import capacity, floor, table, trial
 from streamer.bench.content import prepare
 from streamer.bench.figures import Run
 from streamer.bench.load import Load, parse_size
-from streamer.errors import StreamerError
+from streamer.errors import InputError, StreamerError
 from streamer.inference.plans import cpu_count
 from streamer.models.registry import card_of, resolve
 
@@ -56,6 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def load_of(given: argparse.Namespace) -> Load:
     """The load that the arguments describe. Raises InputError."""
     urls = tuple(given.rtsp or ())
+    if urls and given.find_capacity:
+        raise InputError(
+            "bench: --find-capacity needs simulated cameras, for it changes their number; leave out --rtsp"
+        )
     for url in urls:
         log.secrets.add_url(url)
     file = resolve(given.model, Path())

@@ -14,9 +14,13 @@ import pytest
 from streamer import log
 from streamer.bench import command, trial
 from streamer.bench.content import prepare
+from streamer.bench.figures import Run
+from streamer.bench.floor import Floor
 from streamer.bench.load import Load
 from streamer.errors import InputError, ModelError, StreamerError
+from tests.bench.example import run
 
+FLOOR = Floor(28.0, 7.0, 1, 80.0, 64.0, "onnxruntime f32", "416x256", 16.0, 2)
 LOAD = Load(cameras=2, size=(320, 180), fps=10.0, analyze_fps=5.0, seconds=4.0, warmup_s=0.5)
 
 
@@ -91,3 +95,51 @@ def test_the_bench_itself_loads_no_runtime_and_no_torch() -> None:
 def test_a_bad_size_is_wrong_input() -> None:
     with pytest.raises(InputError, match="size"):
         command.load_of(_given("--size", "big"))
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Load]:
+    """A machine that holds five cameras, without running anything; the loads that were run."""
+    ran: list[Load] = []
+
+    def measure(load: Load, stream: Path | None) -> Run:
+        ran.append(load)
+        held = load.cameras <= 5
+        return run(load.cameras, share=1.0 if held else 0.6, p95=90.0 if held else 150.0, overloaded=not held)
+
+    monkeypatch.setattr(command.trial, "run", measure)
+    monkeypatch.setattr(command.floor, "measure", lambda *_: FLOOR)
+    monkeypatch.setattr(command, "prepare", lambda load: tmp_path / "stream.h264")
+    monkeypatch.setattr(command, "help_seconds", lambda: 0.1)
+    return ran
+
+
+def test_capacity_is_searched_and_then_doubled(pretend: list[Load], capsys: pytest.CaptureFixture[str]) -> None:
+    command.bench(_given("--find-capacity"))
+    said = capsys.readouterr().out
+    assert "capacity: 5 cameras" in said
+    assert "overload: 10 cameras for 60 s" in said
+    assert "`overloaded` is raised" in said
+    assert (pretend[-1].cameras, pretend[-1].seconds) == (10, command.OVERLOAD_SECONDS)
+    assert all(load.seconds == command.SEARCH_SECONDS for load in pretend[:-1])
+
+
+def test_json_is_one_object_and_nothing_else(pretend: list[Load], capsys: pytest.CaptureFixture[str]) -> None:
+    command.bench(_given("--cameras", "4", "--json"))
+    found = json.loads(capsys.readouterr().out)
+    assert found["run"]["cameras"] == 4
+    assert found["ratio_to_bare"] == pytest.approx(1.25)
+    assert found["ratio_to_plain"] == pytest.approx(1.0)
+    assert found["floor"]["mean"]["bare_ms"] == 64.0
+    assert found["load"]["model"] == "motion"
+    command.bench(_given("--find-capacity", "--overload", "0", "--json", "--no-floor"))
+    found = json.loads(capsys.readouterr().out)
+    assert found["capacity"]["cameras"] == 5
+    assert "overload" not in found["capacity"]
+    assert "floor" not in found
+
+
+def test_real_cameras_have_no_capacity_to_be_searched(pretend: list[Load]) -> None:
+    with pytest.raises(InputError, match="simulated"):
+        command.bench(_given("--rtsp", "rtsp://10.0.0.1/a", "--find-capacity"))
+    assert not pretend
