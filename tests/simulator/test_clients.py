@@ -97,8 +97,9 @@ def test_gstreamer(sim: Simulator, name: str, transport: str) -> None:
     launch += f"! rtp{kind}depay ! {kind}parse ! avdec_{kind} ! fakesink num-buffers=25 silent=false"
     command = [_need("gst-launch-1.0"), "-v", *_words(launch)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("chain  ") == 25
+    assert done.stdout.count("chain  ") == 25, done.stderr
+    # on a loaded machine GStreamer sometimes pauses the connection that it has just closed itself
+    assert done.returncode == 0 or "gst_rtspsrc_pause" in done.stderr, done.stderr
     assert f"width=(int){SIZE[0]}, height=(int){SIZE[1]}" in done.stdout
 
 
