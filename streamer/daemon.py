@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from streamer.camera import Watching
 from streamer.clock import Clock, SystemClock
 from streamer.config import Site
 from streamer.engine import CameraPlan, Engine, Parts
-from streamer.errors import StreamerError
+from streamer.errors import InputError, StreamerError
 from streamer.events import Event
 from streamer.health import Vigil
 from streamer.inference.client import Models
@@ -31,12 +31,14 @@ from streamer.metrics import Metrics
 from streamer.outbox import Outbox
 from streamer.report import Reporter
 from streamer.store import Store
+from streamer.supervisor import Budget, supervise
 from streamer.systemd import Notifier
 from streamer.web.app import Web
 
 logger = log.get(__name__)
 
 _STUCK_S = 15.0  # no progress of engine or worker for this long stops feeding the watchdog
+_CLOSE_S = 3.0  # of `stop_seconds`, kept for sinks to say good-bye and children to leave
 
 
 @dataclass(slots=True)
@@ -57,7 +59,12 @@ class Daemon:
     load: Callable[[], Site] | None = None
     """Reads the configuration anew for SIGHUP; None: there is no file to read."""
     notifier: Notifier = field(default_factory=Notifier)
+    _begun_with: Site = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._begun_with = self.site
 
     async def run(self, ready: Callable[[Daemon], None] = lambda daemon: None) -> None:
         """Run until SIGTERM or SIGINT (or `stop`).
@@ -68,31 +75,41 @@ class Daemon:
         Raises:
             StreamerError: a part cannot start, or failed for good.
         """
-        tasks = [
-            asyncio.create_task(part, name=name)
-            for name, part in (
-                ("models", self.models.run()),
-                ("readers", self.readers.run()),
-                ("outbox", self.outbox.run()),
-                ("engine", self.engine.run()),
-                ("usage", self.reporter.run()),
-                ("watchdog", self._feed_watchdog()),
-            )
-        ]
+        tasks: dict[str, asyncio.Task[None]] = {}
         try:
-            await self._first(tasks, self.models.ready.wait())
-            self.engine.set_cameras(plans(self.site, self.models))
-            await self.web.start()
             self._listen_to_signals()
-            self.notifier.notify("READY=1", f"STATUS=watching {len(self.site.cameras)} cameras")
-            ready(self)
-            await self._first(tasks, self._stop.wait())
+            self.reporter.upcoming = {name: camera.analyze_fps for name, camera in self.site.cameras.items()}
+            await self.web.start()  # first: a port in use must be said before there are children
+            tasks |= {name: asyncio.create_task(part, name=name) for name, part in self._parts()}
+            await self._first(tasks.values(), self._models_loaded())
+            if not self._stop.is_set():
+                self.engine.set_cameras(plans(self.site, self.models))
+                self.reporter.upcoming = {}
+                tasks["reload"] = asyncio.create_task(self._reload_on_demand(), name="reload")
+                self.notifier.notify("READY=1", self._words())
+                ready(self)
+                await self._first(tasks.values(), self._stop.wait())
         finally:
             await self._shut_down(tasks)
 
     def stop(self) -> None:
         """End `run`, in order."""
         self._stop.set()
+
+    def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """All that goes on side by side, by name."""
+        yield "models", self.models.run()
+        yield "readers", self.readers.run()
+        yield "outbox", self.outbox.run()
+        yield "engine", self.engine.run()
+        budget = Budget("usage", self.site.restarts, self.clock, self.metrics)
+        yield "usage", supervise("usage", self.reporter.run, budget, self.clock, self.metrics)
+        yield "watchdog", self._feed_watchdog()
+
+    async def _models_loaded(self) -> None:
+        """Wait for the worker, but not for ever: cameras are looked after without it, and the page says what is wrong."""
+        while not (self.models.ready.is_set() or self.models.degraded or self._stop.is_set()):
+            await self.clock.sleep(0.05)
 
     async def _first(self, tasks: Iterable[asyncio.Task[None]], wanted: Coroutine[Any, Any, Any]) -> None:
         """Wait for one thing, unless a part fails for good before."""
@@ -103,57 +120,73 @@ class Daemon:
             await task  # raises what ended it
             raise StreamerError(f"{task.get_name()}: ended by itself; this is a bug")
 
-    async def _shut_down(self, tasks: Iterable[asyncio.Task[None]]) -> None:
-        deadline = self.clock.monotonic() + self.site.stop_seconds
-        self.notifier.notify("STOPPING=1")
-        by_name = {task.get_name(): task for task in tasks}
-
-        async def end(*names: str) -> None:
-            for name in names:
-                by_name[name].cancel()
-            await asyncio.gather(*(by_name[name] for name in names), return_exceptions=True)
-
-        # in the order of a frame's journey: nothing new comes in, then what is under way is written down and sent
-        await end("watchdog", "usage", "readers", "engine")
-        await self.engine.stop()
-        await self.outbox.stop(max(0.5, deadline - self.clock.monotonic()))
-        await end("outbox", "models")
-        await self.web.stop()
+    async def _shut_down(self, tasks: Mapping[str, asyncio.Task[None]]) -> None:
+        """End everything in the order of a frame's journey, inside one deadline."""
+        seconds, begun = self.site.stop_seconds, self.clock.monotonic()
+        self.notifier.notify("STOPPING=1", "STATUS=stopping")
+        try:
+            async with asyncio.timeout(seconds):
+                # nothing new is judged; what is under way gets its picture, while there are readers to take it
+                await _end(tasks, "reload", "usage", "watchdog", "engine")
+                await self.engine.stop()
+                # all of it is written down: send what can be sent, and leave sinks the time to close
+                spare = min(_CLOSE_S, seconds / 2)
+                left = max(0.2, seconds - spare - (self.clock.monotonic() - begun))
+                await asyncio.gather(
+                    self.outbox.stop(left), _end(tasks, "readers"), _end(tasks, "models"), self.web.stop()
+                )
+                await _end(tasks, "outbox")
+        except TimeoutError:
+            logger.warning("stopped after stop_seconds=%g with parts under way; what was not sent is kept", seconds)
         self.store.close()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+
+    async def _reload_on_demand(self) -> None:
+        """One reload after the other, however fast the signals come."""
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self.reload()
 
     async def reload(self) -> None:
         """Read the configuration again; a bad one changes nothing, and says why."""
-        if self.load is None:
-            logger.warning("reload: this site has no configuration file")
-            return
         self.notifier.reloading()
         try:
-            new = await asyncio.to_thread(self.load)
-            await self._apply(new)
+            if self.load is None:
+                raise InputError("this site has no configuration file")
+            await self._apply(await asyncio.to_thread(self.load))
         except StreamerError as error:
             self.metrics.config_reloads.labels("refused").inc()
-            logger.error("reload refused, the running configuration stays: %s", error)
+            logger.error("reload refused, the running configuration stays: %s", "; ".join(str(error).splitlines()))
+        except Exception:  # a pipeline's own file may raise anything; a mistake in it must not end the daemon
+            self.metrics.config_reloads.labels("refused").inc()
+            logger.exception("reload refused, the running configuration stays")
         else:
             self.metrics.config_reloads.labels("applied").inc()
-        self.notifier.notify("READY=1")
+        self.notifier.notify("READY=1", self._words())
 
     async def _apply(self, new: Site) -> None:
-        fixed = new.restart_needed(self.site)
+        # what may be refused comes before anything that changes
+        sinks = new.build_sinks()
+        await self.models.set_models(list(new.models.values()))
+        fixed = new.restart_needed(self._begun_with)
         if fixed:
             logger.warning("reload: %s changed; that takes effect at the next start", ", ".join(fixed))
         changes = new.changes(self.site)
-        await self.models.set_models(list(new.models.values()))
         self.engine.policy = AlertPolicy(new.alerts, new.sinks)
-        self.outbox.set_sinks(new.build_sinks())
+        self.outbox.set_sinks(sinks)
         self.engine.set_cameras(plans(new, self.models, old=self.site, running=self.engine.plans))
         self.site = new
         logger.info("reload: %s", changes or "nothing changed")
+
+    def _words(self) -> str:
+        count = len(self.site.cameras)
+        return f"STATUS=watching {count} camera{'s' if count != 1 else ''}"
 
     async def _feed_watchdog(self) -> None:
         while True:
@@ -170,6 +203,13 @@ class Daemon:
             await self.clock.sleep(1.0)
 
 
+async def _end(tasks: Mapping[str, asyncio.Task[None]], *names: str) -> None:
+    ended = [tasks[name] for name in names if name in tasks]
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
+
+
 def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[[Event], None] | None = None) -> Daemon:
     """Build all parts of a site; nothing is started yet.
 
@@ -183,8 +223,18 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
         InputError: a model or a sink cannot be used as configured.
     """
     _allow_many_files()
-    metrics, clock = Metrics(), SystemClock()
     store = Store(site.storage.dir).open()
+    try:
+        return _assemble(site, store, load, told)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _assemble(
+    site: Site, store: Store, load: Callable[[], Site] | None, told: Callable[[Event], None] | None
+) -> Daemon:
+    metrics, clock = Metrics(), SystemClock()
     metrics.start_time_seconds.set(clock.time())
     vigil = Vigil(site.health, metrics, clock)
     outbox = Outbox(store, site.build_sinks(), site.outbox, metrics, clock)

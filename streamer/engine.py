@@ -182,6 +182,7 @@ class Engine:
         for name in [name for name in self._plans if wanted.get(name) is not self._plans[name]]:
             self._stop_camera(name)
             if name not in wanted:  # nobody is left who could end what the vigil said of it
+                self.parts.metrics.forget_camera(name)
                 for end in self.book.end_all(self.parts.clock.time(), "reload", name, SYSTEM):
                     self._spawn(self.tell(end))
         for name, plan in wanted.items():
@@ -219,7 +220,6 @@ class Engine:
             camera.clear()
             for end in self.book.end_all(self._now(camera), "reload", name, pipeline_name):
                 self._spawn(self.tell(end))
-        self.parts.metrics.forget_camera(name)
 
     def on_health(self, health: Health) -> None:
         """A reader says how a camera is."""
@@ -230,7 +230,12 @@ class Engine:
 
     async def run(self) -> None:
         """Look after what only time tells, until cancelled; the cameras run in tasks of their own."""
+        parts = self.parts
         await self._recover()
+        budget = Budget("engine", parts.restarts, parts.clock, parts.metrics)
+        await supervise("engine", self._look_after, budget, parts.clock, parts.metrics)
+
+    async def _look_after(self) -> None:
         while True:
             for event in self.parts.vigil.judge():
                 known = self.book.enter(event)

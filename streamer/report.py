@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Reporter:
     clock: Clock
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=_KEPT))
     """The last events of any kind, told or not; newest last."""
+    upcoming: Mapping[str, float] = field(default_factory=dict)
+    """Cameras that are watched as soon as the models are loaded, with their `analyze_fps`."""
     _letters: list[Letter] = field(default_factory=list)
     _cpu: dict[int, float] = field(default_factory=dict)
     _started_at: float = 0.0
@@ -69,7 +72,7 @@ class Reporter:
             now=self.clock.time(),
             started_at=self._started_at,
             version=__version__,
-            cameras=tuple(self._camera(name) for name in sorted(self.engine.plans)),
+            cameras=tuple(self._camera(name, fps) for name, fps in sorted(self._offered().items())),
             parts=tuple(self._parts()),
             sinks=tuple(self._sinks()),
             alerts=tuple(self._alerts()),
@@ -83,10 +86,14 @@ class Reporter:
                 return letter.alert.snapshot
         return None
 
-    def _camera(self, name: str) -> CameraStatus:
-        now, plan = self.clock.monotonic(), self.engine.plans[name]
+    def _offered(self) -> dict[str, float]:
+        """Every camera with the frames a second that are to be analyzed."""
+        return {**self.upcoming, **{name: plan.spec.analyze_fps for name, plan in self.engine.plans.items()}}
+
+    def _camera(self, name: str, offered_fps: float) -> CameraStatus:
+        now = self.clock.monotonic()
         health, pace = self.engine.parts.vigil.health(name), self.engine.paces.of(name)
-        base = CameraStatus(name, "connecting", offered_fps=plan.spec.analyze_fps)
+        base = CameraStatus(name, "connecting", offered_fps=offered_fps)
         if health is None:
             return base
         state: CameraState = "frozen" if health.state == "live" and health.picture == "frozen" else health.state
@@ -104,7 +111,7 @@ class Reporter:
             latency_p50_s=None if pace is None else pace.p50_s,
             latency_p95_s=None if pace is None else pace.p95_s,
             analysed_fps=None if pace is None else pace.fps,
-            offered_fps=plan.spec.analyze_fps,
+            offered_fps=offered_fps,
             source=f"{health.width}x{health.height} {health.codec}{fps}" if health.width else "",
             session=health.session,
             retry_in_s=None if health.retry_at is None else max(0.0, health.retry_at - now),

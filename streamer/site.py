@@ -100,6 +100,8 @@ class Site:
         """Whether a camera, its pipelines and their models are what they were in another site."""
         if self.prints["cameras"].get(camera) != old.prints["cameras"].get(camera):
             return False
+        if self.alerts.timezone != old.alerts.timezone:  # schedules of rules are in it
+            return False
         for name in self.cameras[camera].pipelines:
             if self.prints["pipelines"][name] != old.prints["pipelines"].get(name):
                 return False
