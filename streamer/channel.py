@@ -3,7 +3,8 @@
 A queue that many processes share can be left locked or half written by the one that is killed; a socket pair a child
 cannot: its death is an end of file and nothing else. SOCK_SEQPACKET keeps message borders and can carry file
 descriptors. The header is JSON, never pickle: a child decodes what hostile cameras send, and must not be able to run
-code in the engine. Used by engine and children; sending is safe from any thread, receiving belongs to one.
+code in the engine. Headers that repeat are parsed once, so what comes with every frame keeps its numbers in the body.
+Used by engine and children; sending is safe from any thread, receiving belongs to one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import select
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MAX_BYTES = 128 * 1024
@@ -24,6 +26,15 @@ MAX_BYTES = 128 * 1024
 _MAX_FDS = 64
 _DRAIN = 256
 _FD_BYTES = array.array("i").itemsize
+_ROOM_FOR_FDS = socket.CMSG_SPACE(_MAX_FDS * _FD_BYTES)
+# as plain numbers: to join two of the enum costs as much as the system call
+_SEND_FLAGS = int(socket.MSG_DONTWAIT) | int(socket.MSG_NOSIGNAL)
+_READ_FLAGS = int(socket.MSG_DONTWAIT) | int(socket.MSG_CMSG_CLOEXEC)
+_CUT_OFF = int(socket.MSG_TRUNC) | int(socket.MSG_CTRUNC)
+_SHORT = 64
+"""Headers up to so many bytes are remembered once parsed."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 _BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ConnectionRefusedError)
 
 
@@ -32,6 +43,7 @@ class Message:
     """One message: what it says, its raw bytes, and descriptors that now belong to the receiver."""
 
     header: dict[str, Any]
+    """Read only: the next message of the same header may share it."""
     body: bytes = b""
     fds: tuple[int, ...] = ()
 
@@ -57,7 +69,7 @@ class Channel:
         Raises:
             ValueError: the message is longer than MAX_BYTES, or carries too many descriptors.
         """
-        head = json.dumps(header, separators=(",", ":")).encode() + b"\n"
+        head = _encode(header).encode() + b"\n"
         if len(head) + len(body) > MAX_BYTES or len(fds) > _MAX_FDS:
             raise ValueError(
                 f"Channel: a message of {len(head) + len(body)} bytes and {len(fds)} descriptors is over the limit "
@@ -67,7 +79,7 @@ class Channel:
             return False
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            self._socket.sendmsg([head, body], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.sendmsg([head, body], rights, _SEND_FLAGS)
         except (BlockingIOError, InterruptedError):
             return False
         except _BROKEN:
@@ -108,11 +120,13 @@ class Channel:
         At most _DRAIN at a time: a child that floods must not keep the loop from the other children.
         """
         messages: list[Message] = []
-        with contextlib.suppress(BlockingIOError):
+        try:
             while not self.closed and len(messages) < _DRAIN:
                 message = self._read()
                 if message is not None:
                     messages.append(message)
+        except BlockingIOError:
+            pass
         return messages
 
     def fileno(self) -> int:
@@ -125,18 +139,15 @@ class Channel:
         self._socket.close()
 
     def _read(self) -> Message | None:
-        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
         try:
-            size, ancillary, status, _ = self._socket.recvmsg_into(
-                [self._buffer], socket.CMSG_SPACE(_MAX_FDS * _FD_BYTES), flags
-            )
+            size, ancillary, status, _ = self._socket.recvmsg_into([self._buffer], _ROOM_FOR_FDS, _READ_FLAGS)
         except _BROKEN:
             size, ancillary, status = 0, [], 0
-        fds = _descriptors(ancillary)
+        fds = _descriptors(ancillary) if ancillary else ()
         if size == 0:
             self.closed = True
             return None
-        message = None if status & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else _parse(self._buffer, size, fds)
+        message = None if status & _CUT_OFF else _parse(self._buffer, size, fds)
         if message is None:
             for fd in fds:
                 os.close(fd)
@@ -161,11 +172,17 @@ def _parse(buffer: bytearray, size: int, fds: tuple[int, ...]) -> Message | None
     end = buffer.find(b"\n", 0, size)
     if end < 0:
         return None
+    head = bytes(buffer[:end])
     try:
-        header = json.loads(buffer[:end])
+        header = _remembered(head) if end <= _SHORT else _decode(head.decode())
     except (ValueError, RecursionError):
         return None
-    return Message(header, bytes(memoryview(buffer)[end + 1 : size]), fds) if isinstance(header, dict) else None
+    return Message(header, bytes(buffer[end + 1 : size]), fds) if isinstance(header, dict) else None
+
+
+@lru_cache(maxsize=1024)
+def _remembered(head: bytes) -> Any:
+    return _decode(head.decode())
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:

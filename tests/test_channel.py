@@ -203,3 +203,11 @@ def test_from_fd():
         theirs.close()
     assert theirs.fileno() == -1
     assert theirs.send({"op": "hello"}) is False
+
+
+def test_headers_that_repeat_keep_their_own_bodies_and_types(ends):
+    ours, theirs = ends
+    for header, body in [({"n": 1}, b"a"), ({"n": 1}, b"b"), ({"n": True}, b"c"), ({"n": 1.0}, b"d"), ({"n": 1}, b"")]:
+        assert ours.send(header, body)
+        message = theirs.receive(1)
+        assert (message.header, type(message.header["n"]), message.body) == (header, type(header["n"]), body)
