@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Self, cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,6 +20,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics import MetricWrapperBase
 
 # a `_created` sample beside every counter and histogram would add a third to each scrape, and nobody reads them
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -34,13 +36,13 @@ class Metrics:
         self.registry = registry = CollectorRegistry(auto_describe=True)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"streamer_{name}", text, labels, registry=registry)
+            return _QuickCounter(f"streamer_{name}", text, labels, registry=registry)
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"streamer_{name}", text, labels, registry=registry)
+            return _QuickGauge(f"streamer_{name}", text, labels, registry=registry)
 
         def seconds(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(f"streamer_{name}", text, labels, registry=registry, buckets=LATENCY_BUCKETS)
+            return _QuickHistogram(f"streamer_{name}", text, labels, registry=registry, buckets=LATENCY_BUCKETS)
 
         # cameras
         self.camera_up = gauge("camera_up", "1 while decoded video frames arrive and change", "camera")
@@ -55,7 +57,7 @@ class Metrics:
         self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
         self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
         # inference
-        self.batch_size = Histogram(
+        self.batch_size = _QuickHistogram(
             "streamer_batch_size",
             "Frames in a batch",
             ("model",),
@@ -125,6 +127,28 @@ class Metrics:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
             gauge.remove(camera)
+
+
+class _Quick(MetricWrapperBase):
+    """Finds a known child without the library's lock and checks: nine lookups a frame were 4 % of the engine."""
+
+    def labels(self, *values: Any, **named: Any) -> Self:
+        """The child for these label values, in the order of definition or by name."""
+        if values in self._metrics:
+            return cast(Self, self._metrics[values])
+        return super().labels(*values, **named)
+
+
+class _QuickCounter(_Quick, Counter):
+    pass
+
+
+class _QuickGauge(_Quick, Gauge):
+    pass
+
+
+class _QuickHistogram(_Quick, Histogram):
+    pass
 
 
 @dataclass(frozen=True, slots=True)

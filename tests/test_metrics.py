@@ -102,3 +102,17 @@ def test_the_page_is_up_to_date(root: Path) -> None:
     assert page.read_text() == reference(), "run: python -m streamer.metrics > docs/metrics.md"
     for metric in EVERY:
         assert f"| `{metric.name}` |" in page.read_text()
+
+
+def test_a_child_is_the_same_however_it_is_asked_for() -> None:
+    metrics = Metrics()
+    metrics.frames.labels("gate", "analyze", "ok").inc()
+    metrics.frames.labels("gate", "analyze", "ok").inc()
+    metrics.frames.labels(outcome="ok", stage="analyze", camera="gate").inc()
+    assert metrics.value("streamer_frames_total", camera="gate", stage="analyze", outcome="ok") == 3
+    metrics.camera_up.labels("gate").set(1)
+    metrics.forget_camera("gate")
+    metrics.camera_up.labels("gate").inc(5)
+    assert metrics.value("streamer_camera_up", camera="gate") == 5
+    with pytest.raises(ValueError, match="label count"):
+        metrics.frames.labels("gate", "analyze")
