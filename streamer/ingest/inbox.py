@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from streamer import log
+from streamer.channel import Message
 from streamer.clock import Clock
+from streamer.ingest.handover import Handover
 from streamer.ingest.health import Health
 from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
@@ -30,6 +31,8 @@ OUTCOMES = frozenset(
 )
 """Stage and outcome of the pictures that readers count."""
 _RENEWALS = ("clock_jump", "resolution_changed")
+_MOST_SESSIONS = 1 << 48
+"""The next reader counts on from a session's number, and it must still fit its record."""
 _BAD_FIELDS = (KeyError, TypeError, ValueError, OverflowError, StaleSlot)
 
 
@@ -60,26 +63,28 @@ class Inbox:
     def __init__(self, ears: Ears):
         self._ears = ears
 
-    def frame(self, post: Post, header: dict[str, Any]) -> bool:
+    def frame(self, post: Post, message: Message) -> bool:
         """A picture lies in a slot; False when the message makes no sense."""
         ears, spec = self._ears, post.spec
         try:
-            width, height = header["size"]
-            ref = SlotRef(post.pool.pool_id, int(header["slot"]), int(header["generation"]))
-            captured_at = _finite(header["captured_at"])
+            told = Handover.unpack(message.body)
             now = ears.clock.monotonic()
-            if captured_at > now + 1.0:
-                raise ValueError(f"captured {captured_at - now:.1f} s in the future")
+            if not (math.isfinite(told.captured_at) and math.isfinite(told.pts) and math.isfinite(told.gap_s)):
+                raise ValueError(f"{told.captured_at}, {told.pts} and {told.gap_s} are not all times")
+            if told.session > _MOST_SESSIONS:
+                raise ValueError(f"session {told.session}")
+            if told.captured_at > now + 1.0:
+                raise ValueError(f"captured {told.captured_at - now:.1f} s in the future")
             frame = Frame(
                 camera=spec.name,
-                session=int(header["session"]),
-                index=int(header["index"]),
-                time=ears.clock.time() - now + captured_at,
-                captured_at=captured_at,
-                pixels=post.pool.view(ref.slot, ref.generation, int(width), int(height)),
-                pts=_finite(header["pts"]),
-                gap_s=_finite(header["gap_s"]),
-                slot=ref,
+                session=told.session,
+                index=told.frame_index,
+                time=ears.clock.time() - now + told.captured_at,
+                captured_at=told.captured_at,
+                pixels=post.pool.view(told.slot, told.generation, told.width, told.height),
+                pts=told.pts,
+                gap_s=told.gap_s,
+                slot=SlotRef(post.pool.pool_id, told.slot, told.generation),
             )
         except _BAD_FIELDS as error:
             ears.metrics.frames.labels(spec.name, "slot", "refused").inc()
@@ -90,10 +95,12 @@ class Inbox:
         ears.on_frame(frame)
         return True
 
-    def health(self, post: Post, header: dict[str, Any]) -> None:
+    def health(self, post: Post, message: Message) -> None:
         """A camera's state changed."""
         try:
-            health = replace(Health.from_header(header["health"]), camera=post.spec.name)
+            health = replace(Health.from_header(message.header["health"]), camera=post.spec.name)
+            if health.session > _MOST_SESSIONS:
+                raise ValueError(f"session {health.session}")
         except _BAD_FIELDS as error:
             logger.error("camera '%s': the reader sent a health that makes no sense: %s", post.spec.name, error)
             return
@@ -114,10 +121,10 @@ class Inbox:
         post.session = max(post.session, health.session)
         self._ears.on_health(health)
 
-    def counts(self, post: Post, header: dict[str, Any]) -> None:
+    def counts(self, post: Post, message: Message) -> None:
         """What was counted since the last such message."""
         metrics, name = self._ears.metrics, post.spec.name
-        counts = header.get("counts")
+        counts = message.header.get("counts")
         for key, number in counts.items() if isinstance(counts, dict) else ():
             if not isinstance(number, int) or not 0 < number < 1 << 50:
                 continue
@@ -127,10 +134,3 @@ class Inbox:
                 metrics.packets_lost.labels(name).inc(number)
             elif key in OUTCOMES:
                 metrics.frames.labels(name, *key.split("/")).inc(number)
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a time")
-    return number

@@ -15,6 +15,7 @@ from typing import Any
 
 from streamer.channel import Channel
 from streamer.ingest.capture import Capture
+from streamer.ingest.handover import Handover, header
 from streamer.ingest.health import Health
 from streamer.ingest.picture import PictureCheck
 from streamer.ingest.rate import RateCheck
@@ -43,6 +44,7 @@ class Lane:
         self.capture = Capture(spec, limits, self.memory, self)
         self._pool = pool
         self._channel = channel
+        self._header = header(pool.pool_id)
         self._free = deque(range(pool.slots))
         self._kept: deque[Analyzed] = deque(maxlen=_KEPT)
         self._reported: Counter[str] = Counter()
@@ -83,19 +85,18 @@ class Lane:
             return "no_slot"
         generation = self._pool.write(slot, picture.pixels)
         height, width = picture.pixels.shape[:2]
-        header = {
-            "op": "frame",
-            "pool": self._pool.pool_id,
-            "slot": slot,
-            "generation": generation,
-            "size": [width, height],
-            "session": picture.session,
-            "index": picture.index,
-            "captured_at": picture.moment.captured_at,
-            "pts": picture.pts_s,
-            "gap_s": picture.gap_s,
-        }
-        if not self._channel.send(header):
+        handover = Handover(
+            slot,
+            generation,
+            width,
+            height,
+            picture.session,
+            picture.index,
+            picture.moment.captured_at,
+            picture.pts_s,
+            picture.gap_s,
+        )
+        if not self._channel.send(self._header, handover.pack()):
             self._free.append(slot)
             return "engine_busy"
         return "ok"

@@ -185,7 +185,7 @@ class ReaderProcess:
             pool = header.get("pool")
             post = self._posts.get(pool) if isinstance(pool, int) else None
             if post is not None:  # else it was removed while the message was on its way
-                getattr(self._inbox, op)(post, header)
+                getattr(self._inbox, op)(post, message)
         elif op == "hung":
             logger.error("reader %s: a camera hangs inside libav; the process starts anew", self.name)
         if self._unsent:

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.channel import Message
 from streamer.clock import FakeClock
+from streamer.ingest.handover import Handover
 from streamer.ingest.health import Health
 from streamer.ingest.inbox import Ears, Inbox, Post
 from streamer.ingest.spec import CameraSpec
@@ -22,15 +24,15 @@ def desk():
     pool.close()
 
 
-def header(post, **change):
+def handover(post, **change):
     generation = post.pool.write(1, np.full((16, 24, 3), 9, np.uint8))
-    good = {"slot": 1, "generation": generation, "size": [24, 16], "session": 2, "index": 5}
-    return {**good, "captured_at": 999.5, "pts": 3.0, "gap_s": 0.0, **change}
+    told = Handover(1, generation, 24, 16, 2, 5, captured_at=999.5, pts=3.0, gap_s=0.0)._replace(**change)
+    return Message({"op": "frame", "pool": 4}, told.pack())
 
 
 def test_a_frame(desk):
     inbox, post, frames, _, metrics = desk
-    assert inbox.frame(post, header(post))
+    assert inbox.frame(post, handover(post))
     (frame,) = frames
     assert (frame.camera, frame.session, frame.index, frame.pts) == ("gate", 2, 5, 3.0)
     assert frame.time == 1_800_000_000.0 - 0.5
@@ -45,24 +47,30 @@ def test_a_frame(desk):
     "change",
     [
         {"slot": 2},
-        {"slot": -1},
-        {"slot": "x"},
+        {"slot": 2**64 - 1},
         {"generation": 0},
         {"generation": 77},
-        {"size": [25, 16]},
-        {"size": [10**6, 10**6]},
-        {"size": [0, 16]},
-        {"size": None},
+        {"width": 25},
+        {"width": 2**32 - 1, "height": 2**32 - 1},
+        {"width": 0},
         {"captured_at": 1e9},
         {"captured_at": float("nan")},
-        {"pts": "soon"},
-        {"gap_s": None},
-        {"session": float("inf")},
+        {"pts": float("inf")},
+        {"gap_s": float("nan")},
+        {"session": 2**64 - 1},
     ],
 )
 def test_a_frame_that_makes_no_sense_is_refused_and_counted(desk, change):
     inbox, post, frames, _, metrics = desk
-    assert not inbox.frame(post, header(post, **change))
+    assert not inbox.frame(post, handover(post, **change))
+    assert frames == []
+    assert metrics.value("streamer_frames_total", camera="gate", stage="slot", outcome="refused") == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"1", bytes(1000)])
+def test_a_frame_that_is_no_record_is_refused_and_counted(desk, body):
+    inbox, post, frames, _, metrics = desk
+    assert not inbox.frame(post, Message({"op": "frame", "pool": 4}, body))
     assert frames == []
     assert metrics.value("streamer_frames_total", camera="gate", stage="slot", outcome="refused") == 1
 
@@ -71,7 +79,7 @@ def test_health_is_counted_and_passed_on(desk):
     inbox, post, _, healths, metrics = desk
 
     def hear(session, state, cause=None):
-        inbox.health(post, {"health": Health("other", session, state, cause).header()})
+        inbox.health(post, Message({"health": Health("other", session, state, cause).header()}))
 
     hear(1, "connecting")
     hear(1, "live")
@@ -89,19 +97,27 @@ def test_health_is_counted_and_passed_on(desk):
 
 
 @pytest.mark.parametrize(
-    "given_health", [None, 3, {}, {"camera": "x"}, {**Health("g", 1, "live").header(), "cause": "zz"}]
+    "given_health",
+    [
+        None,
+        3,
+        {},
+        {"camera": "x"},
+        {**Health("g", 1, "live").header(), "cause": "zz"},
+        Health("g", 1 << 60, "live").header(),
+    ],
 )
 def test_health_that_makes_no_sense_is_not_passed_on(desk, given_health):
     inbox, post, _, healths, _ = desk
-    inbox.health(post, {"health": given_health})
+    inbox.health(post, Message({"health": given_health}))
     assert healths == []
 
 
 def test_counts(desk):
     inbox, post, _, _, metrics = desk
     counts = {"decode/ok": 15, "bytes_received": 250_000, "packets_lost": 2, "slot/no_slot": 1}
-    inbox.counts(post, {"counts": counts})
-    inbox.counts(post, {"counts": {"decode/ok": 5}})
+    inbox.counts(post, Message({"counts": counts}))
+    inbox.counts(post, Message({"counts": {"decode/ok": 5}}))
     assert metrics.value("streamer_frames_total", camera="gate", stage="decode", outcome="ok") == 20
     assert metrics.value("streamer_received_bytes_total", camera="gate") == 250_000
     assert metrics.value("streamer_packets_lost_total", camera="gate") == 2
@@ -113,7 +129,7 @@ def test_no_reader_can_make_up_labels_or_numbers(counts):
     inbox = Inbox(Ears(metrics, FakeClock(), lambda f: None, lambda h: None))
     pool = SlotPool.create(1, 1, 3)
     before = metrics.render()
-    inbox.counts(Post(CameraSpec("g", "x"), pool), {"counts": counts})
-    inbox.counts(Post(CameraSpec("g", "x"), pool), {"counts": [1]})
+    inbox.counts(Post(CameraSpec("g", "x"), pool), Message({"counts": counts}))
+    inbox.counts(Post(CameraSpec("g", "x"), pool), Message({"counts": [1]}))
     pool.close()
     assert metrics.render().count(b"\n") == before.count(b"\n")

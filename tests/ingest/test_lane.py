@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.channel import pair
+from streamer.ingest.handover import Handover
 from streamer.ingest.health import Health
 from streamer.ingest.lane import Lane, hung
 from streamer.ingest.session import Analyzed
@@ -35,18 +36,18 @@ def test_a_slot_goes_out_and_comes_back(lane):
     assert camera.deliver(analyzed(2)) == "ok"
     assert camera.deliver(analyzed(3)) == "no_slot"
     first, second = engine.drain()
-    assert first.header == {
-        "op": "frame", "pool": 3, "slot": 0, "generation": 2, "size": [8, 6], "session": 1, "index": 1,
-        "captured_at": 5.0, "pts": 2.0, "gap_s": 0.5,
-    }  # fmt: skip
-    assert pool.view(second.header["slot"], second.header["generation"], 8, 6).max() == 2
+    assert first.header == {"op": "frame", "pool": 3}
+    told = Handover(0, 2, width=8, height=6, session=1, frame_index=1, captured_at=5.0, pts=2.0, gap_s=0.5)
+    assert Handover.unpack(first.body) == told
+    later = Handover.unpack(second.body)
+    assert pool.view(later.slot, later.generation, 8, 6).max() == 2
     camera.free(0)
     assert camera.deliver(analyzed(4)) == "ok"
 
 
 def test_an_engine_that_does_not_listen_costs_no_slot(lane):
     camera, engine, _ = lane
-    camera._channel.send = lambda header: False
+    camera._channel.send = lambda header, body: False
     assert camera.deliver(analyzed(1)) == "engine_busy"
     del camera._channel.send
     assert camera.deliver(analyzed(2)) == "ok"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from streamer import channel
+from streamer.ingest.handover import Handover
 from streamer.ingest.spec import HUNG_STATUS, CameraSpec, Limits
 from streamer.slots import SlotPool
 from tests.sources.test_recording import write
@@ -70,17 +71,17 @@ def test_frames_free_and_the_end(reader, tmp_path):
     while len(frames) < 6:
         message = ours.receive(20)
         if message.header["op"] == "frame":
-            header = message.header
-            frames.append(header)
-            pixels = pool.view(header["slot"], header["generation"], *header["size"])
+            frame = Handover.unpack(message.body)
+            frames.append(frame)
+            pixels = pool.view(frame.slot, frame.generation, frame.width, frame.height)
             assert pixels.shape == (48, 80, 3)
             assert np.ptp(pixels) > 50
-            ours.send({"op": "free", "pool": 9, "slot": header["slot"]})
+            ours.send({"op": "free", "pool": 9, "slot": frame.slot})
         elif message.header["op"] == "health":
             told.append(message.header["health"]["state"])
     assert told == ["connecting", "live"]
-    assert [frame["index"] for frame in frames] == list(range(6))
-    assert {frame["session"] for frame in frames} == {5}
+    assert [frame.frame_index for frame in frames] == list(range(6))
+    assert {frame.session for frame in frames} == {5}
     ours.send({"op": "nonsense"})
     ours.send({"op": "remove", "pool": 9})
     ours.send({"op": "remove", "pool": 9})
