@@ -55,7 +55,6 @@ class Decoder:
         self._tainted_at: float | None = None
         self._shed: Shed = "none"
         self._wanted: Shed = "none"
-        self._arrived: dict[int, AccessUnit] = {}
 
     @property
     def fps(self) -> float | None:
@@ -86,7 +85,6 @@ class Decoder:
         packet = av.Packet(unit.data)
         packet.pts = unit.ticks
         packet.time_base = self._time_base
-        self._arrived[unit.ticks] = unit
         try:
             frames = self._context.decode(packet)
         except (av.error.FFmpegError, ValueError):
@@ -99,17 +97,15 @@ class Decoder:
 
     def _picture(self, frame: av.VideoFrame, unit: AccessUnit) -> Picture:
         self._counts.decoded += 1
-        # with B-frames the picture is an older unit's; without, it is this one's
-        own = self._arrived.pop(frame.pts, unit) if frame.pts is not None else unit
-        while len(self._arrived) > 32:
-            del self._arrived[next(iter(self._arrived))]
+        # with B-frames the picture is an older unit's, and so is the time that libavcodec hands through
+        ticks = unit.ticks if frame.pts is None else frame.pts
         broken = frame.is_corrupt
         if broken:
             self._counts.decode_errors += 1
             self._taint(unit)
         tainted_s = 0.0 if self._tainted_at is None else unit.arrived_at - self._tainted_at
         clean = not broken and not unit.damaged and (self._tainted_at is None or tainted_s > _HEAL_SECONDS)
-        return Picture(own.ticks / self._clock_rate, unit.arrived_at, frame, frame.key_frame, clean)
+        return Picture(ticks / self._clock_rate, unit.arrived_at, frame, frame.key_frame, clean)
 
     def _taint(self, unit: AccessUnit) -> None:
         if self._tainted_at is None:

@@ -64,23 +64,34 @@ class RtspSource(Source):
         self.clock_rate = video.clock_rate
         self.info = StreamInfo(video.codec, "rtsp/tcp", video.fps)
         dialog.play(description)
+        self._count(self._link)  # media may have come with the answer
 
     def read(self) -> list[Picture]:
         """See Source."""
         link = self._link
         if link is None:
             raise SourceError("unknown", "read before it was opened")
-        receiver, counts = link.receiver, self.counts
+        receiver = link.receiver
         if not receiver.units:
             link.wire.read()
             self.waited = link.wire.waited
             link.dialog.keep_alive()
+            self._count(link)
+        # one at a time: a full buffer holds a second of pictures, which decoded at once would take 20 MB a camera at
+        # 720p, for ever (libavcodec's pools never shrink), and the first of them would wait for the last
+        units = receiver.units
+        while units:
+            pictures = link.decoder.decode(units.pop(0))
+            if pictures:
+                return pictures
+        return []
+
+    def _count(self, link: _Link) -> None:
+        receiver, counts = link.receiver, self.counts
         seen, self._seen = self._seen, (link.wire.bytes_received, receiver.packets, receiver.lost)
         counts.bytes_received += self._seen[0] - seen[0]
         counts.packets += self._seen[1] - seen[1]
         counts.packets_lost += self._seen[2] - seen[2]
-        units, receiver.units = receiver.units, []
-        return [picture for unit in units for picture in link.decoder.decode(unit)]
 
     @property
     def report(self) -> SenderReport | None:

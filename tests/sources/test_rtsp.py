@@ -68,6 +68,34 @@ def test_media_before_the_answer_to_play_are_not_lost(camera):
     source.close()
 
 
+def test_a_backlog_is_decoded_picture_by_picture(camera):
+    data = media(encode(8))
+
+    def answer(method, request):
+        said = playing()(method, request)
+        return data + said if method == "PLAY" else said
+
+    _, source = camera(answer)
+    source.open(5)
+    for n in range(1, 9):  # all eight lie ready, but only one at a time takes memory
+        assert len(source.read()) == 1
+        assert source.counts.decoded == n
+    source.close()
+
+
+def test_what_is_shed_gives_way_to_the_next_picture(camera):
+    data = media(encode(8))
+    _, source = camera(
+        lambda method, request: data + playing()(method, request) if method == "PLAY" else playing()(method, request)
+    )
+    source.open(5)
+    source.shed("nonkey")
+    keys = [picture.key for picture in (*source.read(), *source.read())]
+    assert keys == [True] * len(keys)
+    assert source.counts.shed_nonkey > 2
+    source.close()
+
+
 def test_lost_packets_are_counted(camera):
     sent = packets(encode(12), limit=200)
     ends = [i for i, packet in enumerate(sent) if packet[1] & 0x80]
