@@ -16,8 +16,9 @@ from streamer.errors import ModelError
 from streamer.inference.picture import Loaded, Picture
 from streamer.inference.runtimes import Plan, open_runtime
 from streamer.inference.settings import ModelSpec
+from streamer.models.boxes import Letterbox
 from streamer.models.card import Card
-from streamer.models.detector import family_of
+from streamer.models.detector import Pixels, family_of
 from streamer.models.registry import MOTION
 from streamer.types import Detections
 
@@ -62,7 +63,7 @@ class LoadedNetwork:
         found: dict[int, Detections] = {}
         for members in groups.values():
             own = [boxes[i] for i in members]
-            batch = self._family.prepare([pictures[i].pixels for i in members], own, self._buffer(own))
+            batch = self._prepare([pictures[i].pixels for i in members], own)
             outputs = self._runtime.run(batch)
             found.update(zip(members, self._family.decode(outputs, own), strict=True))
         return [found[i] for i in range(len(pictures))]
@@ -78,15 +79,14 @@ class LoadedNetwork:
         """See Loaded."""
         self._runtime.close()
 
-    def _buffer(self, boxes: Sequence[Any]) -> NDArray[np.float32]:
-        """This thread's input array, reused from batch to batch."""
-        shape = (len(boxes), 3, *boxes[0].canvas)
-        buffers: dict[tuple[int, ...], NDArray[np.float32]] = self._local.__dict__.setdefault("buffers", {})
-        if shape not in buffers:
-            if len(buffers) >= 8:
-                buffers.clear()
-            buffers[shape] = np.empty(shape, np.float32)
-        return buffers[shape]
+    def _prepare(self, frames: Sequence[Pixels], boxes: Sequence[Letterbox]) -> NDArray[Any]:
+        """The input, in this thread's array of that size, which is reused from batch to batch."""
+        arrays: dict[tuple[int, ...], NDArray[Any]] = self._local.__dict__.setdefault("buffers", {})
+        shape = (len(frames), *boxes[0].canvas)
+        if shape not in arrays and len(arrays) >= 8:
+            arrays.clear()
+        arrays[shape] = self._family.prepare(frames, boxes, arrays.get(shape))
+        return arrays[shape]
 
 
 class LoadedMotion:

@@ -76,14 +76,22 @@ def suppress(boxes: Floats, scores: Floats, classes: Ints, iou: float) -> NDArra
     if n < 2:
         return order
     x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
-    c = classes[order]
     area = (x2 - x1) * (y2 - y1)
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    overlap = np.maximum(width, 0) * np.maximum(height, 0)
+    # in place: a crowd's (n, n) arrays fall out of the cache otherwise
+    overlap = np.minimum(x2[:, None], x2)
+    side = np.maximum(x1[:, None], x1)
+    overlap -= side
+    np.maximum(overlap, 0, out=overlap)
+    np.minimum(y2[:, None], y2, out=side)
+    side -= np.maximum(y1[:, None], y1)
+    overlap *= side  # negative where they lie one above the other
     # overlap / union > iou, without the division (and its 0/0 for empty boxes)
-    beats = (overlap * (1 + iou) > iou * (area[:, None] + area)) & (c[:, None] == c)
+    area *= area.dtype.type(iou / (1 + iou))
+    beats = overlap > np.add(area[:, None], area, out=side)
     beats &= _later(n)
+    c = classes[order]
+    if (c != c[0]).any():
+        beats &= c[:, None] == c
     alive = np.ones(n, bool)
     for i in np.flatnonzero(beats.any(axis=1)).tolist():  # most boxes beat nobody
         if alive[i]:

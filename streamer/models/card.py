@@ -34,6 +34,8 @@ class Input(BaseModel):
     """Pixels; a letterboxed frame is never wider."""
     height: int = Field(gt=0)
     """Pixels."""
+    layout: Literal["planes", "pixels"] = "planes"
+    """`planes`: float32 (n, 3, height, width). `pixels`: uint8 (n, 1, height, 3 width), as bytes lie in a frame."""
     color: Literal["RGB", "BGR"] = "RGB"
     scale: float = Field(default=1.0, gt=0)
     """Pixels 0-255 are multiplied by this before mean and std."""
@@ -46,6 +48,13 @@ class Input(BaseModel):
     stride: int = Field(default=0, ge=0)
     """If positive, the input may be any multiple of this up to width x height: the padding below and right of a wide
     or tall frame is cut off instead of computed (a 16:9 frame costs 0.62 of a square one)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Input:
+        plain = self.color == "RGB" and (self.scale, *self.mean, *self.std) == (1, 0, 0, 0, 1, 1, 1)
+        if self.layout == "pixels" and not plain:
+            raise ValueError("layout pixels: bytes go in as they are, color, scale, mean and std cannot be changed")
+        return self
 
 
 class Card(BaseModel):
@@ -60,6 +69,8 @@ class Card(BaseModel):
     labels: tuple[str, ...] = Field(min_length=1)
     """Names of the classes, in the order of the output."""
     input: Input
+    output: Literal["rows", "columns"] = "rows"
+    """yolox: (n, anchors, 5 + labels), or (n, 5 + labels, anchors) as the network has it by itself."""
     architecture: str = ""
     """Which network the weights belong to, where the file holds weights only (torchvision's builder name)."""
     confidence: float = Field(default=0.1, ge=0, le=1)
@@ -152,14 +163,16 @@ def _check_outputs(path: Path, card: Card, opened: Any) -> None:
     """The files of one family have one form; say what differs before any runtime trips over it."""
     if card.family == "yolox":
         want = 5 + len(card.labels)
+        at, form = (2, f"anchors, {want}") if card.output == "rows" else (1, f"{want}, anchors")
         shape: tuple[Any, ...] = opened.outputs[0] if len(opened.outputs) == 1 else ()
-        if len(shape) != 3 or (isinstance(shape[2], int) and shape[2] != want):
+        if len(shape) != 3 or (isinstance(shape[at], int) and shape[at] != want):
             raise ModelError(
-                f"model {path}: family yolox with {len(card.labels)} labels needs one output (batch, anchors, {want}),"
+                f"model {path}: family yolox with {len(card.labels)} labels needs one output (batch, {form}),"
                 f" the file has {opened.outputs}"
             )
         source: tuple[Any, ...] = opened.inputs[0] if len(opened.inputs) == 1 else ()
-        sides = ((2, card.input.height), (3, card.input.width))
+        row = card.input.width * (3 if card.input.layout == "pixels" else 1)
+        sides = ((2, card.input.height), (3, row))
         fits = len(source) == 4 and all(source[i] == n or isinstance(source[i], str) for i, n in sides)
         if not fits:
             raise ModelError(

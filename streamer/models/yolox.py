@@ -37,6 +37,7 @@ class YoloX:
             )
         self.labels = card.labels
         self._input = card.input
+        self._columns = card.output == "columns"
         self._order = (0, 1, 2) if card.input.color == "RGB" else (2, 1, 0)
         self._confidence = card.confidence if overrides.confidence is None else overrides.confidence
         self._iou = card.iou if overrides.iou is None else overrides.iou
@@ -47,13 +48,17 @@ class YoloX:
         return Letterbox.fit(size, (self._input.width, self._input.height), self._input.stride)
 
     def prepare(self, frames: Sequence[Pixels], boxes: Sequence[Letterbox], out: NDArray[Any] | None) -> NDArray[Any]:
-        """float32 (n, 3, canvas height, canvas width), in the card's color order; see Family."""
+        """What the card's layout says: float32 (n, 3, h, w) or uint8 (n, 1, h, 3 w) of the canvas; see Family."""
+        sized = [
+            image if image.shape[:2] == (box.height, box.width) else _resize(image, box)
+            for image, box in zip(frames, boxes, strict=True)
+        ]
+        if self._input.layout == "pixels":
+            return self._paste(sized, boxes, out)
         shape = (len(frames), 3, *boxes[0].canvas)
         if out is None or out.shape != shape:
             out = np.empty(shape, np.float32)
-        for image, box, planes in zip(frames, boxes, out, strict=True):
-            if image.shape[:2] != (box.height, box.width):
-                image = _resize(image, box)
+        for image, box, planes in zip(sized, boxes, out, strict=True):
             for plane, channel in zip(planes, self._order, strict=True):
                 plane[: box.height, : box.width] = image[:, :, channel]
                 plane[box.height :] = self._input.pad
@@ -63,6 +68,17 @@ class YoloX:
             out += self._offset
         return out
 
+    def _paste(self, frames: Sequence[Pixels], boxes: Sequence[Letterbox], out: NDArray[Any] | None) -> NDArray[Any]:
+        height, width = boxes[0].canvas
+        shape = (len(frames), 1, height, 3 * width)
+        if out is None or out.shape != shape:
+            out = np.empty(shape, np.uint8)
+        for image, box, canvas in zip(frames, boxes, out.reshape(-1, height, width, 3), strict=True):
+            canvas[: box.height, : box.width] = image
+            canvas[box.height :] = self._input.pad
+            canvas[: box.height, box.width :] = self._input.pad
+        return out
+
     def decode(self, outputs: Sequence[NDArray[Any]], boxes: Sequence[Letterbox]) -> list[Detections]:
         """See Family; a second output, if any, holds the anchor of each row (a device sends promising ones only).
 
@@ -70,8 +86,9 @@ class YoloX:
             ModelError: the output is not that of a YOLOX with these labels at this canvas.
         """
         grid, stride = _grid(boxes[0].canvas)
-        batch = outputs[0]
         places = outputs[1] if len(outputs) > 1 else None
+        # picked rows are rows anyway
+        batch = outputs[0].transpose(0, 2, 1) if self._columns and places is None else outputs[0]
         anchors = len(grid) if places is None else places.shape[1]
         if batch.shape != (len(boxes), anchors, 5 + len(self.labels)):
             raise ModelError(

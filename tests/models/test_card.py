@@ -159,3 +159,10 @@ def test_cards_do_not_import_heavy_libraries(root):
     out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True)
     assert out.stdout.strip() == "[]"
     assert Path(root).is_dir()
+
+
+@pytest.mark.parametrize("change", [{"color": "BGR"}, {"scale": 0.5}, {"mean": (1, 0, 0)}, {"std": (1, 2, 1)}])
+def test_bytes_go_in_as_they_are(change):
+    assert Input(width=64, height=64, layout="pixels").color == "RGB"
+    with pytest.raises(ValueError, match="layout pixels"):
+        Input(width=64, height=64, layout="pixels", **change)

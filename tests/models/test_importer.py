@@ -6,10 +6,16 @@ import onnxruntime
 import pytest
 
 from streamer.errors import ModelError
+from streamer.inference.loaded import LoadedNetwork
+from streamer.inference.picture import Picture
+from streamer.inference.runtimes import Plan
+from streamer.inference.settings import ModelSpec
 from streamer.models import onnxfile
 from streamer.models.card import load_card
+from streamer.models.detector import Overrides
 from streamer.models.importer import Origin, import_file
 from streamer.models.labels import COCO80, coco91
+from tests.inference.accuracy import campus
 from tests.models.tiny import LABELS, picture, tiny_yolox
 
 TINY = Origin("yolox", labels=LABELS)
@@ -19,6 +25,15 @@ def session(path):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def as_bytes(pixels):
+    return pixels.reshape(len(pixels), 1, pixels.shape[1], -1)
+
+
+def as_planes(pixels):
+    """float32 (n, 3, h, w) BGR, as the file outside wants them."""
+    return np.ascontiguousarray(pixels[..., ::-1].transpose(0, 3, 1, 2)).astype(np.float32)
 
 
 def test_labels_of_coco():
@@ -34,15 +49,15 @@ def test_a_literal_batch_becomes_dynamic(tmp_path):
     card = import_file(source, tmp_path / "out.onnx", TINY)
     assert card.dynamic_batch
     assert card.input.stride == 32
-    assert card.input.color == "BGR"
+    assert (card.input.layout, card.input.color, card.output) == ("pixels", "RGB", "columns")
     assert card == load_card(tmp_path / "out.onnx", "detection")
-    assert onnxfile.read(tmp_path / "out.onnx").inputs == (("batch", 3, "height", "width"),)
-    images = np.stack([picture((i, i)).transpose(2, 0, 1).astype(np.float32) for i in range(8)])
+    assert onnxfile.read(tmp_path / "out.onnx").inputs == (("batch", 1, "height", "row_bytes"),)
+    pixels = np.stack([picture((i, i)) for i in range(8)])
     out = session(tmp_path / "out.onnx")
-    (batch,) = out.run(None, {"images": images})
+    (batch,) = out.run(None, {"images": as_bytes(pixels)})
     old = session(source)
-    for image, rows in zip(images, batch, strict=True):
-        assert np.allclose(old.run(None, {"images": image[None]})[0][0], rows, atol=1e-6)
+    for image, columns in zip(as_planes(pixels), batch, strict=True):
+        assert np.allclose(old.run(None, {"images": image[None]})[0][0], columns.T, atol=1e-5)
 
 
 def test_a_file_that_mixes_images_stays_at_batch_one(tmp_path, monkeypatch):
@@ -114,12 +129,34 @@ def test_the_real_one(shared_data, tmp_path):
     assert card.labels == COCO80
     assert (card.input.width, card.input.height, card.input.stride) == (416, 416, 32)
     new, old = session(tmp_path / "nano.onnx"), session(source)
-    images = np.random.default_rng(3).integers(0, 256, (8, 3, 416, 416)).astype(np.float32)
-    images *= np.linspace(0.2, 1, 8, dtype=np.float32).reshape(8, 1, 1, 1)
-    (batch,) = new.run(None, {"images": images})
-    for image, rows in zip(images, batch, strict=True):
-        assert np.abs(old.run(None, {"images": image[None]})[0][0] - rows).max() < 1e-3
-    wide = images[:, :, :256]
+    images = np.random.default_rng(3).integers(0, 256, (8, 416, 416, 3)) * np.linspace(0.2, 1, 8).reshape(8, 1, 1, 1)
+    images = images.astype(np.uint8)
+    (batch,) = new.run(None, {"images": as_bytes(images)})
+    for image, columns in zip(as_planes(images), batch, strict=True):
+        assert np.abs(old.run(None, {"images": image[None]})[0][0] - columns.T).max() < 1e-3
+    wide = as_bytes(images[:, :256])
     (batch,) = new.run(None, {"images": wide})
-    for image, rows in zip(wide, batch, strict=True):
-        assert np.abs(new.run(None, {"images": image[None]})[0][0] - rows).max() < 1e-3
+    for image, columns in zip(wide, batch, strict=True):
+        assert np.abs(new.run(None, {"images": image[None]})[0][0] - columns).max() < 1e-3
+
+
+def test_files_of_before_say_the_same(shared_data, tmp_path, monkeypatch):
+    """A file imported when networks took planes still loads, and finds the same in real frames."""
+    from streamer.models import importer
+
+    source = shared_data / "weights" / "yolox_nano.onnx"
+    new_card = import_file(source, tmp_path / "new.onnx", Origin("yolox"))
+    monkeypatch.setattr(importer, "_quicken", lambda draft, layout: False)
+    old_card = import_file(source, tmp_path / "old.onnx", Origin("yolox"))
+    assert (old_card.input.layout, old_card.input.color, old_card.output) == ("planes", "BGR", "rows")
+    frames, _ = campus(shared_data, every=40)
+    old, new = (
+        LoadedNetwork(ModelSpec("m", tmp_path / file, Overrides(confidence=0.1)), card, Plan("onnxruntime"))
+        for file, card in (("old.onnx", old_card), ("new.onnx", new_card))
+    )
+    pictures = [Picture("campus", 1, frame.time, frame.pixels) for frame in frames]
+    for before, after in zip(old.run(pictures), new.run(pictures), strict=True):
+        assert len(before) > 0
+        assert before.label_ids.tolist() == after.label_ids.tolist()
+        assert np.allclose(before.boxes, after.boxes, atol=1e-3)
+        assert np.allclose(before.confidence, after.confidence, atol=1e-3)

@@ -85,7 +85,7 @@ def test_list_text(imported, folder):
 def test_info_text(imported, tmp_path):
     text = commands.info_text("tiny", tmp_path)
     assert str(imported) in text
-    assert "64x64 BGR" in text
+    assert "64x64 RGB" in text
     assert "2: bright, never" in text
     assert "MIT" in text
     assert "built in" in commands.info_text("motion", tmp_path)

@@ -32,6 +32,35 @@ def test_a_frame_that_fits_is_pasted_untouched():
     assert (batch[0, :, 234:] == 114).all()
 
 
+@pytest.mark.parametrize(("width", "height", "canvas"), [(416, 234, (256, 416)), (100, 416, (416, 128))])
+def test_pixels_go_in_as_they_lie(width, height, canvas):
+    model = YoloX(card(layout="pixels", color="RGB"), Overrides())
+    frame = noise(width, height)
+    box = model.canvas((width, height))
+    used = np.full((1, 1, canvas[0], 3 * canvas[1]), 7, np.uint8)
+    batch = model.prepare([frame], [box], used)
+    assert batch is used
+    pixels = batch.reshape(*canvas, 3)
+    assert np.array_equal(pixels[:height, :width], frame)
+    assert (pixels[height:] == 114).all()
+    assert (pixels[:, width:] == 114).all()
+    wrong = model.prepare([frame] * 2, [box] * 2, used)
+    assert wrong is not used
+    assert np.array_equal(wrong[1], batch[0])
+
+
+def test_columns_are_rows_turned():
+    spec = card(stride=0, width=64, height=64)
+    rows = np.random.default_rng(0).random((2, 84, 8)).astype(np.float32)
+    box = [Letterbox(64, 64, 64, 64)] * 2
+    turned = YoloX(spec.model_copy(update={"output": "columns"}), Overrides())
+    columns = np.ascontiguousarray(rows.transpose(0, 2, 1))
+    for one, other in zip(YoloX(spec, Overrides()).decode([rows], box), turned.decode([columns], box), strict=True):
+        assert len(one) > 0
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(one.label_ids, other.label_ids)
+
+
 def test_a_tall_frame_is_padded_at_its_right():
     model = YoloX(card(stride=0), Overrides())
     frame = noise(100, 416)

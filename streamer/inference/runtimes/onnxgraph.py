@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamer.errors import ModelError
+from streamer.models.stem import take_planes
 
 Attributes = Mapping[str, Any]
 Operation = Callable[[Sequence[Any], Attributes], Tensor]
 
 
 class OnnxGraph(nn.Module):  # type: ignore[misc]  # torch is followed by no type checker here
-    """The nodes of a graph, run in the file's order.
+    """The nodes of a graph, run in the file's order. It takes planes, also where the file takes pixels.
 
     Raises:
         ModelError: the file uses an operator or attribute that is not known here.
@@ -33,7 +34,9 @@ class OnnxGraph(nn.Module):  # type: ignore[misc]  # torch is followed by no typ
         import onnx
         from onnx import helper, numpy_helper
 
-        graph = onnx.load(str(file)).graph
+        model = onnx.load(str(file))
+        take_planes(model)  # channels are cheap to deal out on a device, and its convolutions want them apart
+        graph = model.graph
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self._nodes: list[tuple[Operation, list[Any], str, Attributes]] = []
         self._inputs = [value.name for value in graph.input if value.name not in constants]

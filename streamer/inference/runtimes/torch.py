@@ -54,6 +54,7 @@ class LoadedTorch:
         self._type = _PRECISIONS[plan.precision]
         self._family = YoloX(card, spec.overrides)
         self._input = card.input
+        self._columns = card.output == "columns"
         self._dynamic = card.dynamic_batch
         network = OnnxGraph(spec.file).eval().to(self._device, self._type)
         self._network = network.to(memory_format=torch.channels_last)
@@ -89,7 +90,7 @@ class LoadedTorch:
         self._graphs.clear()
 
     def prepare(self, frames: Tensor, box: Letterbox) -> Tensor:
-        """uint8 (n, H, W, 3) RGB on the device to the network's input, (n, 3, canvas) channels_last."""
+        """uint8 (n, H, W, 3) RGB on the device to planes (n, 3, canvas) channels_last, whatever the file takes."""
         pixels = frames.permute(0, 3, 1, 2).float()
         if pixels.shape[2:] != (box.height, box.width):
             # rounded as a resized uint8 picture is
@@ -120,6 +121,8 @@ class LoadedTorch:
     def _compute(self, frames: Tensor, box: Letterbox) -> list[Tensor]:
         """The most promising rows (n, k, 5 + classes) of the output, and their places (n, k)."""
         rows = self._network(self.prepare(frames, box))[0]
+        if self._columns:
+            rows = rows.transpose(1, 2)
         best = torch.topk(rows[..., 4], min(MAX_CANDIDATES, rows.shape[1]), dim=1, sorted=False).indices
         best = best.sort(dim=1).values
         return [torch.gather(rows, 1, best[..., None].expand(-1, -1, rows.shape[2])), best]
