@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from streamer.bell import Bell
 from streamer.places import Places
 from streamer.turns import Seat, Turns
 from streamer.types import Frame
@@ -60,7 +61,7 @@ class Camera:
         self._seat = Seat(self._waits_since)
         self._held: Frame | None = None
         self._mail: Frame | None = None
-        self._news = asyncio.Event()
+        self._news = Bell()
         self._taken = asyncio.Event()
         self._closed = False
 
@@ -70,7 +71,7 @@ class Camera:
             self._done(frame, "superseded")
             return
         stale, self._mail = self._mail, frame
-        self._news.set()
+        self._news.ring()
         if stale is not None:
             self._done(stale, "superseded")
 
@@ -98,7 +99,7 @@ class Camera:
     def close(self) -> None:
         """No more frames will come: `frames` ends after the one in the mailbox."""
         self._closed = True
-        self._news.set()
+        self._news.ring()
 
     @property
     def closed(self) -> bool:
@@ -126,7 +127,6 @@ class Camera:
                 if last is not None and self._breaks(last, frame):
                     return
                 self._mail = None
-                self._news.clear()
                 self.current = self._held = mine = frame
                 self.taken += 1
                 yield frame
@@ -137,15 +137,10 @@ class Camera:
             self._give_turn(seat)
 
     async def _mail_comes(self, last: Frame | None) -> bool:
+        # the first frame may take its time: a camera that is down at start is no gap in anything
+        limit_s = self._watching.gap_tolerance_s if last is not None and self._watching.wait_for_gap else None
         while self._mail is None and not self._closed:
-            self._news.clear()
-            # the first frame may take its time: a camera that is down at start is no gap in anything
-            limit_s = self._watching.gap_tolerance_s if last is not None and self._watching.wait_for_gap else None
-            try:
-                # not wait_for: before Python 3.12 it makes a task, which is three more turns of the loop a frame
-                async with asyncio.timeout(limit_s):
-                    await self._news.wait()
-            except TimeoutError:
+            if not await self._news.heard(limit_s):
                 return False
         return self._mail is not None
 

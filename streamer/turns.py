@@ -51,6 +51,9 @@ class Turns:
     async def take(self, seat: Seat) -> None:
         """Wait for the seat's turn. Whoever got one gives it back."""
         loop = asyncio.get_running_loop()
+        if not self._waiting and len(self._under_way) < self._limit():
+            self._hand(seat, loop.time())
+            return
         seat.waiting = loop.create_future()
         self._waiting.append(seat)
         self._advance()
@@ -67,7 +70,8 @@ class Turns:
             seat.until = None
             if seat in self._under_way:
                 self._under_way.remove(seat)
-            self._advance()
+            if self._waiting:
+                self._advance()
 
     def _advance(self) -> None:
         """Hand out what turns there are."""
@@ -77,12 +81,15 @@ class Turns:
         while self._waiting and len(self._under_way) < self._limit():
             seat = min(self._waiting, key=lambda seat: (now - seat.captured_at() > FRESH_S, seat.served))
             self._waiting.remove(seat)
-            self._count += 1
-            seat.served, seat.until = self._count, now + LONGEST_S
-            self._under_way.append(seat)
+            self._hand(seat, now)
             if seat.waiting is not None and not seat.waiting.done():
                 seat.waiting.set_result(None)
         self._watch(loop)
+
+    def _hand(self, seat: Seat, now: float) -> None:
+        self._count += 1
+        seat.served, seat.until = self._count, now + LONGEST_S
+        self._under_way.append(seat)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """While somebody waits, look again when the oldest turn has lasted too long."""

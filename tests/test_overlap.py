@@ -1,0 +1,40 @@
+"""Overlap of boxes against the library's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trackers.utils.iou import BIoU
+
+from streamer.overlap import area, shared, wide_iou
+
+corner = st.floats(-500, 1500, width=32)
+side = st.floats(0, 800, width=32)
+boxes = st.lists(st.tuples(corner, corner, side, side), min_size=0, max_size=5).map(
+    lambda rows: np.array([(x, y, x + w, y + h) for x, y, w, h in rows], np.float64).reshape(-1, 4)
+)
+
+
+@given(a=boxes, b=boxes, ratio=st.sampled_from([0.0, 0.1, 0.3, 1.0]))
+def test_it_is_that_of_the_library(a: np.ndarray, b: np.ndarray, ratio: float) -> None:
+    ours, theirs = wide_iou()(ratio).compute(a, b), BIoU(ratio).compute(a, b)
+    assert ours.shape == (len(a), len(b))
+    # both ways of summing lose what is far smaller than the numbers summed, so slivers may differ
+    solid = np.minimum(area(a)[:, None], area(b)[None]) > 1.0
+    assert ours[solid] == pytest.approx(theirs[solid], abs=1e-5)
+    assert np.isfinite(ours).all()
+
+
+def test_known_areas() -> None:
+    a = np.array([(0, 0, 4, 2), (10, 10, 11, 12)], np.float32)
+    b = np.array([(2, 1, 6, 5)], np.float32)
+    assert shared(a, b).tolist() == [[2.0], [0.0]]
+    assert area(a).tolist() == [8.0, 2.0]
+
+
+def test_boxes_that_are_apart_overlap_once_they_are_widened() -> None:
+    a, b = np.array([(0.0, 0.0, 10.0, 10.0)]), np.array([(12.0, 0.0, 22.0, 10.0)])
+    assert wide_iou()(0.0).compute(a, b)[0, 0] == 0.0
+    assert wide_iou()(0.3).compute(a, b)[0, 0] == pytest.approx(4 * 16 / (2 * 256 - 64))
