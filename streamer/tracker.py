@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.kalman import corner_filter
+from streamer.overlap import area, shared, wide_iou
 from streamer.types import Detections, Floats, Tracks
 
 _SCALE = 1000.0
@@ -56,6 +57,23 @@ class _Seen:
     confidence: float
     votes: dict[int, float] = field(default_factory=dict)
     """Summed confidence by label: a van that is a truck for one frame stays a car."""
+
+
+@dataclass(slots=True, eq=False)
+class _Boxes:
+    """What the library uses of `supervision.Detections`, without its checks: they cost as much as the matching."""
+
+    xyxy: NDArray[Any]
+    confidence: NDArray[Any]
+    class_id: NDArray[Any]
+    """Not a class: the way to find each box again."""
+    tracker_id: Any = None
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, rows: NDArray[Any]) -> _Boxes:
+        return _Boxes(self.xyxy[rows], self.confidence[rows], self.class_id[rows])
 
 
 class Tracker:
@@ -101,28 +119,23 @@ class Tracker:
     def _associate(self, detections: Detections, known: float, time: float) -> None:
         if not len(detections) and not self._library.tracks:
             return  # most cameras see nobody most of the time
-        import supervision
-
         boxes = detections.boxes + _kinds(detections.labels)[detections.label_ids, None] * _APART
         # half a person, or two in one box: may be who was followed before, but is nobody new
         weak = _parts(boxes, detections.confidence, self._settings.part_overlap)
         below = np.float32(self._settings.high_confidence - 0.01)
+        confidence = np.where(weak, np.minimum(detections.confidence, below), detections.confidence)
         found = self._library.update(
-            supervision.Detections(
-                xyxy=boxes * _SCALE,
-                confidence=np.where(weak, np.minimum(detections.confidence, below), detections.confidence),
-                class_id=np.arange(len(detections)),  # not a class: the way to find each box again
-            ),
+            _Boxes(boxes * _SCALE, confidence, np.arange(len(detections))),
             timestamp=known,
         )
-        for i, track_id in zip(found.class_id, found.tracker_id, strict=True):
+        for i, track_id in zip(found.class_id.tolist(), found.tracker_id.tolist(), strict=True):
             if track_id < 0:
                 continue
-            seen = self._seen.get(int(track_id))
+            seen = self._seen.get(track_id)
             if seen is None:
                 # the library tells of a thing at its second sighting
                 first_at = time if self._before_at is None else self._before_at
-                seen = self._seen[int(track_id)] = _Seen(first_at, known, None, 0.0)
+                seen = self._seen[track_id] = _Seen(first_at, known, None, 0.0)
             seen.last_known, seen.box = known, detections.boxes[i]
             seen.confidence = float(detections.confidence[i])
             label_id = int(detections.label_ids[i])
@@ -151,7 +164,6 @@ class Tracker:
 
 def _byte_track(settings: TrackerSettings) -> Any:
     from trackers import ByteTrackTracker
-    from trackers.utils.iou import BIoU
 
     return ByteTrackTracker(
         lost_track_buffer=round(settings.lost_seconds * 30),  # the library counts in frames of 30 a second
@@ -162,7 +174,7 @@ def _byte_track(settings: TrackerSettings) -> Any:
         high_conf_det_threshold=settings.high_confidence,
         state_estimator_class=corner_filter(),
         # at 2 frames a second somebody who walks leaves their own narrow box behind (Yang et al., C-BIoU, WACV 2023)
-        iou=BIoU(buffer_ratio=0.3),
+        iou=wide_iou()(buffer_ratio=0.3),
     )
 
 
@@ -178,11 +190,8 @@ def _parts(boxes: NDArray[Any], confidence: Floats, overlap: float) -> NDArray[n
 
     Suppression by IoU keeps the box of a torso or of a backpack beside that of the whole person.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=2)
-    inside = shared > overlap * np.minimum(area[:, None], area[None])
+    size = area(boxes)
+    inside: Any = shared(boxes, boxes) > overlap * np.minimum(size[:, None], size[None])
     parts: NDArray[np.bool_] = (inside & (confidence[None] > confidence[:, None])).any(axis=1)
     return parts
 

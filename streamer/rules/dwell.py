@@ -102,8 +102,10 @@ class Stays:
         Returns:
             The stays of things that are seen inside now, and those that ended.
         """
+        if not len(tracks) and not self._stays:
+            return [], []  # most cameras see nobody most of the time
         tracks = tracks.seen()
-        rows = {int(track_id): i for i, track_id in enumerate(tracks.track_ids)}
+        rows = {track_id: i for i, track_id in enumerate(tracks.track_ids.tolist())}
         feet = foot_points(tracks.boxes)
         for stay in self._stays.values():
             stay.away_s += now.watched_s
@@ -169,7 +171,7 @@ def hangs(box: Box) -> bool:
 
 
 def _box(tracks: Tracks, i: int) -> Box:
-    x1, y1, x2, y2 = (float(v) for v in tracks.boxes[i])
+    x1, y1, x2, y2 = tracks.boxes[i].tolist()
     return x1, y1, x2, y2
 
 
