@@ -7,6 +7,8 @@ picture's width, each a square of 1/32 of it. Called by `render` and by benches.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,14 +40,20 @@ def read(picture: NDArray[np.uint8], content_width: int | None = None) -> int:
 
     `content_width` is the width in pixels that the picture's content spans from the left edge, where it is padded.
     """
-    side = (content_width or picture.shape[1]) * BLOCK
-    columns = ((np.arange(BLOCKS) + 0.5) * side).astype(int)
+    side, columns = _middles(content_width or picture.shape[1])
     if side < 1 or columns[-1] >= picture.shape[1]:
         return -1
-    samples = picture[min(int(side / 2), picture.shape[0] - 1), columns]
+    samples = picture[min(int(side / 2), picture.shape[0] - 1)].take(columns, axis=0)
     if samples.ndim == 2:
         samples = samples[:, 1]
-    return _NUMBERS.get(tuple((samples > (WHITE + BLACK) // 2).astype(int).tolist()), -1)
+    return _NUMBERS.get(tuple((samples > (WHITE + BLACK) // 2).tolist()), -1)
 
 
 _NUMBERS = {bits(number): number for number in range(COUNT)}
+
+
+@lru_cache(maxsize=64)
+def _middles(width: int) -> tuple[float, NDArray[np.int64]]:
+    """Side of a block in a picture of that width, and the columns in the middle of each."""
+    side = width * BLOCK
+    return side, ((np.arange(BLOCKS) + 0.5) * side).astype(np.int64)
