@@ -156,7 +156,7 @@ class Capture:
                 raise error
             for picture in pictures:
                 condition = session.take(picture)
-                if condition != self._condition_told:
+                if condition is not self._condition_told and condition != self._condition_told:
                     self._show(condition, source)
             if not pictures or self.counts.decoded % 64 == 0 or not pictures[-1].clean:
                 session.check(now())

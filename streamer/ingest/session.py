@@ -102,11 +102,13 @@ class Session:
         self._shed: Shed = "none"
         self._shed_at = 0.0
         self._whole_at: float | None = None
-        self._whole_counts = replace(source.counts)
+        self._whole_counts = source.counts.copy()
         self._new_sizes = 0
         self._clockless = False
         self._useless_times = 0
         self._last_pts_s = -math.inf
+        self._said: tuple[object, ...] = ()
+        self._last_condition: Condition | None = None
 
     def begin(self, now: float) -> None:
         """The connection is open."""
@@ -132,7 +134,7 @@ class Session:
         if moment.odd:
             memory.drops["sample", "odd_time"] += 1
         elif picture.clean and fits:
-            self._whole_at, self._whole_counts = now, replace(self._source.counts)
+            self._whole_at, self._whole_counts = now, self._source.counts.copy()
             self._offer(picture, moment)
         else:
             memory.drops["decode", "corrupt"] += 1
@@ -234,7 +236,11 @@ class Session:
             self._note = None
         cause, detail = self._cause(quality)
         look: Look = "runaway" if self._memory.rate.runs_away and self._look == "ok" else self._look
-        return Condition(self._memory.session, cause, detail, look, *self._size)
+        says = (self._memory.session, cause, detail, look, *self._size)
+        if self._last_condition is None or says != self._said:  # nearly always it is what it was
+            self._said = says
+            self._last_condition = Condition(self._memory.session, cause, detail, look, *self._size)
+        return self._last_condition
 
     def _cause(self, quality: QualityCheck | None) -> tuple[str | None, str]:
         if self._look != "ok":

@@ -23,6 +23,8 @@ class Depacketizer(Protocol):
     """Any picture data are among them (not just parameter sets)."""
     continues: bool
     """The first picture data are of a slice that is not a picture's first."""
+    middle: int
+    """The first two bytes of each payload that only continues the fragmented unit that is open; -1: not known."""
     startable: bool
     """Decoding may begin here: a keyframe, or parameter sets (streams with gradual refresh have no keyframes)."""
 
@@ -47,18 +49,19 @@ class _Units:
         self.key = self.pictures = self.continues = self.startable = False
         self._open = -1
         """Where in `parts` an unfinished fragmented unit begins; -1: none."""
+        self.middle = -1
 
     def reset(self) -> None:
         """See Depacketizer."""
         self.parts = []
         self.key = self.pictures = self.continues = self.startable = False
-        self._open = -1
+        self._open = self.middle = -1
 
     def lose(self) -> None:
         """See Depacketizer."""
         if self._open >= 0:
             del self.parts[self._open :]
-            self._open = -1
+            self._open = self.middle = -1
 
     def _begin(self, head: bytes) -> None:
         """A fragmented unit begins."""
@@ -106,12 +109,13 @@ class H264(_Units):
             head = data[start + 1]
             if head & 0x80:
                 self._begin(bytes((first & 0xE0 | head & 0x1F,)))
+                self.middle = first << 8 | head & 0x3F
                 self._note(head, data[start + 2 : start + 3])
             elif self._open < 0:
                 return
             self.parts.append(data[start + 2 : end].tobytes())
             if head & 0x40:
-                self._open = -1
+                self._open = self.middle = -1
         elif 0 < kind < 24:
             self._note(first, data[start + 1 : start + 2])
             self._add(data[start:end])

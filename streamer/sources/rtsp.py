@@ -124,11 +124,14 @@ class RtspSource(Source):
         if self._socket is not None:
             self._socket.close()
 
-    def _take(self, channel: int, data: memoryview, start: int, end: int) -> None:
+    def _take(self, data: memoryview, at: int, after: int, end: int) -> int:
         link = self._link
         if link is None:
-            return
+            return after
+        channel, receiver = data[at + 1], link.receiver
         if channel == link.dialog.media_channel:
-            link.receiver.push(data, start, end, link.wire.read_at)
-        elif channel == link.dialog.control_channel:
-            link.receiver.push_control(data[start:end], link.wire.read_at)
+            receiver.push(data, at + 4, after, link.wire.read_at)
+            return receiver.push_middle(data, after, end, channel)
+        if channel == link.dialog.control_channel:
+            receiver.push_control(data[at + 4 : after], link.wire.read_at)
+        return after

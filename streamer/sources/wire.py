@@ -44,8 +44,15 @@ class Reply:
 class Wire:
     """A connected socket, taken apart into media packets and replies."""
 
-    def __init__(self, sock: socket.socket, on_media: Callable[[int, memoryview, int, int], None]):
-        """`on_media` gets (channel, data, start, end); data[start:end] is overwritten after it returns."""
+    def __init__(self, sock: socket.socket, on_media: Callable[[memoryview, int, int, int], int]):
+        """Take a connected socket.
+
+        Args:
+            sock: the socket.
+            on_media: gets (data, at, after, end): a packet is data[at:after], with its four bytes of framing, and what
+                was received ends at `end`. It returns `after`, or where the next packet begins if it took more of
+                them. What it is given is overwritten after it returns.
+        """
         self.bytes_received = 0
         self.replies: list[Reply] = []
         self.read_at = 0.0
@@ -106,7 +113,7 @@ class Wire:
                 after = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])
                 if after > end:
                     break
-                on_media(buffer[at + 1], view, at + 4, after)
+                after = on_media(view, at, after, end)
             else:
                 after = self._take_text(at, end)
                 if after < 0:

@@ -18,6 +18,77 @@ def receive(all_packets, receiver=None):
     return receiver
 
 
+def middles(n=3, **changes):
+    """A fragmented unit up to its last fragment but one, then as many that only continue it, interleaved."""
+    receiver = Receiver(H264(), 96)
+    receiver.push(memoryview(struct.pack("!BBHII", 0x80, 96, 65534, 900, 7) + b"\x7c\x85\x88first"), 0, 20, 1.0)
+    packets = []
+    for i in range(n):
+        field = {"second": 96, "sequence": (65535 + i) & 0xFFFF, "ticks": 900, "ssrc": 7, "head": b"\x7c\x05"}
+        if i == n - 1:
+            field |= changes
+        ssrc, head = field["ssrc"], field["head"]
+        packet = (
+            struct.pack("!BBHII", 0x80, field["second"], field["sequence"], field["ticks"], ssrc) + head + b"%d" % i
+        )
+        packets.append(struct.pack("!BBH", 0x24, field.get("channel", 0), len(packet)) + packet)
+    return receiver, packets
+
+
+def test_fragments_in_the_middle_are_taken_in_one_go():
+    receiver, packets = middles()
+    data = b"".join(packets)
+    assert receiver.push_middle(memoryview(b"xx" + data), 2, 2 + len(data), 0) == 2 + len(data)
+    assert receiver.packets == 4
+    assert receiver.lost == 0
+    last = struct.pack("!BBHII", 0x80, 0xE0, 2, 900, 7) + b"\x7c\x45end"
+    receiver.push(memoryview(last), 0, len(last), 2.0)
+    assert [unit.data for unit in receiver.units] == [b"\0\0\0\1\x65\x88first012end"]
+    assert not receiver.units[0].damaged
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"second": 0xE0},
+        {"second": 97},
+        {"sequence": 7},
+        {"ticks": 901},
+        {"ssrc": 8},
+        {"head": b"\x7c\x45"},
+        {"head": b"\x7c\x85"},
+        {"head": b"\x41\x9a"},
+        {"channel": 2},
+    ],
+)
+def test_what_is_anything_else_is_left_to_the_long_way(changes):
+    receiver, packets = middles(**changes)
+    data = b"".join(packets)
+    assert receiver.push_middle(memoryview(data), 0, len(data), 0) == len(packets[0] + packets[1])
+    assert receiver.packets == 3
+
+
+def test_a_fragment_that_is_not_whole_yet_and_one_without_a_beginning_wait():
+    receiver, packets = middles()
+    data = b"".join(packets)
+    assert receiver.push_middle(memoryview(data), 0, len(data) - 1, 0) == len(packets[0] + packets[1])
+    assert Receiver(H264(), 96).push_middle(memoryview(data), 0, len(data), 0) == 0
+
+
+def test_fragments_without_end_are_refused():
+    receiver, _ = middles()
+    packet = struct.pack("!BBHII", 0x80, 96, 65535, 900, 7) + b"\x7c\x05" + bytes(60000)
+
+    def flood():
+        for i in range(200):
+            data = struct.pack("!BBH", 0x24, 0, len(packet)) + packet[:2] + struct.pack("!H", (65535 + i) & 0xFFFF)
+            data += packet[4:]
+            assert receiver.push_middle(memoryview(data), 0, len(data), 0) == len(data)
+
+    with pytest.raises(SourceError, match="access unit of more than"):
+        flood()
+
+
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_units_come_back_at_their_marker(codec):
     stream = encode(8, codec)

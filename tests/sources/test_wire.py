@@ -23,7 +23,13 @@ def ends():
 
 def wire_to(sock):
     got = []
-    return Wire(sock, lambda channel, data, start, end: got.append((channel, bytes(data[start:end])))), got
+
+    def take(data, at, after, end):
+        assert end >= after
+        got.append((data[at + 1], bytes(data[at + 4 : after])))
+        return after
+
+    return Wire(sock, take), got
 
 
 def read_all(wire):
