@@ -139,9 +139,10 @@ class IncidentBook:
                 del self._open[slot]
                 # a clock that stepped back must not make an incident end before it began
                 ended = max(time, begun.started if begun.started is not None else time)
-                ends.append(
-                    replace(begun, state="end", time=ended, ended=ended, detail={**begun.detail, "reason": reason})
-                )
+                detail = {**begun.detail, "reason": reason}
+                # no frame showed the end: neither a picture nor a box of the begin may pass for it
+                unseen = replace(begun, box=None, frame_index=None, session=None, captured_at=None)
+                ends.append(replace(unseen, state="end", time=ended, ended=ended, detail=detail))
         return ends
 
     def reopen(self, begun: Event) -> None:

@@ -69,12 +69,12 @@ class Lane:
         """The engine gives a slot back."""
         self._free.append(slot)
 
-    def find(self, session: int, index: int) -> Any | None:
-        """The full-size picture of an analysed one, or of the one nearest to it that is still here."""
+    def find(self, session: int, index: int) -> Analyzed | None:
+        """An analysed picture with its full-size frame, or the one nearest to it that is still here."""
         kept = [picture for picture in tuple(self._kept) if picture.session == session]
         if not kept:
             return None
-        return min(kept, key=lambda picture: abs(picture.index - index)).frame
+        return min(kept, key=lambda picture: abs(picture.index - index))
 
     def deliver(self, picture: Analyzed) -> str:
         """See session.Outlet."""

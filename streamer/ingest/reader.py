@@ -105,9 +105,11 @@ class Reader:
             ok = False
             try:
                 lane = self._lanes.get(header["pool"])
-                frame = lane.find(header["session"], header["index"]) if lane else None
-                if frame is not None:
-                    write_snapshot(frame, header["boxes"], Path(header["path"]))
+                found = lane.find(header["session"], header["index"]) if lane else None
+                if found is not None:
+                    # in another picture than the one that was judged, things are elsewhere by now
+                    boxes = header["boxes"] if found.index == header["index"] else []
+                    write_snapshot(found.frame, boxes, Path(header["path"]))
                     ok = True
             except Exception:  # the top of this thread: a snapshot that fails must not be the last
                 logger.exception("snapshot for pool %s failed", header.get("pool"))

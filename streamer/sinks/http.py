@@ -7,6 +7,7 @@ scheme, host and port of the target only: paths and queries of webhooks are secr
 from __future__ import annotations
 
 import base64
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -153,6 +154,8 @@ def _root(error: BaseException) -> str:
     inner = getattr(error, "os_error", None) or error.__cause__
     if isinstance(error, aiohttp.InvalidURL):
         return "the URL cannot be used"
+    if isinstance(inner, OSError) and inner.errno and "Connect call failed" in str(inner):
+        return os.strerror(inner.errno).lower()  # asyncio's own text is "[Errno 111] Connect call failed ('...', 9)"
     return reason(inner if isinstance(inner, OSError) else error)
 
 

@@ -83,9 +83,9 @@ def test_evidence_of_the_nearest_picture_of_the_session(lane):
     assert camera.find(1, 1) is None
     for index in range(6):
         camera.deliver(analyzed(index))
-    assert camera.find(1, 4) == "frame 4"
-    assert camera.find(1, 0) == "frame 3"
-    assert camera.find(1, 99) == "frame 5"
+    assert camera.find(1, 4).frame == "frame 4"
+    assert camera.find(1, 0).frame == "frame 3"
+    assert camera.find(1, 99).frame == "frame 5"
     assert camera.find(2, 4) is None
 
 
