@@ -49,6 +49,7 @@ class Lane:
         self._kept: deque[Analyzed] = deque(maxlen=_KEPT)
         self._reported: Counter[str] = Counter()
         self._untold: deque[Health] = deque(maxlen=8)
+        self._telling = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"camera-{spec.name}", daemon=True)
 
     @property
@@ -103,15 +104,18 @@ class Lane:
 
     def tell(self, health: Health) -> None:
         """See capture.Host. A message that does not fit is told again by `retell`."""
-        self._untold.append(health)
+        with self._telling:
+            self._untold.append(health)
         self.retell()
 
     def retell(self) -> None:
-        """Send what could not be sent before, in order."""
-        while self._untold:
-            if not self._channel.send({"op": "health", "pool": self._pool.pool_id, "health": self._untold[0].header()}):
-                return
-            self._untold.popleft()
+        """Send what could not be sent before, in order; from the camera's thread and from the one that keeps house."""
+        with self._telling:
+            while self._untold:
+                health = self._untold[0].header()
+                if not self._channel.send({"op": "health", "pool": self._pool.pool_id, "health": health}):
+                    return
+                self._untold.popleft()
 
     def news(self) -> dict[str, Any]:
         """What was counted since the last `reported`; empty if nothing."""

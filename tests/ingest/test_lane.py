@@ -1,3 +1,4 @@
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -64,6 +65,23 @@ def test_health_waits_until_it_fits_and_keeps_its_order(lane):
     camera.retell()
     camera.retell()
     assert [m.header["health"]["state"] for m in engine.drain()] == ["connecting", "live"]
+
+
+def test_two_threads_that_tell_at_once_tell_each_thing_once(lane):
+    camera, engine, _ = lane
+    send, helpers = camera._channel.send, []
+
+    def send_while_another_retells(header):
+        if not helpers:
+            helpers.append(threading.Thread(target=camera.retell))
+            helpers[0].start()
+            helpers[0].join(0.1)  # without a lock it is through by then, and has told what we are telling
+        return send(header)
+
+    camera._channel.send = send_while_another_retells
+    camera.tell(Health("gate", 1, "connecting"))
+    helpers[0].join(5)
+    assert [m.header["health"]["state"] for m in engine.drain()] == ["connecting"]
 
 
 def test_counts_are_told_once(lane):
