@@ -190,6 +190,8 @@ def _parts(boxes: NDArray[Any], confidence: Floats, overlap: float) -> NDArray[n
 
     Suppression by IoU keeps the box of a torso or of a backpack beside that of the whole person.
     """
+    if len(boxes) < 2:
+        return np.zeros(len(boxes), np.bool_)
     size = area(boxes)
     inside: Any = shared(boxes, boxes) > overlap * np.minimum(size[:, None], size[None])
     parts: NDArray[np.bool_] = (inside & (confidence[None] > confidence[:, None])).any(axis=1)

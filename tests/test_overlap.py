@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 from trackers.utils.iou import BIoU
 
 from streamer.overlap import area, shared, wide_iou
@@ -38,3 +39,9 @@ def test_boxes_that_are_apart_overlap_once_they_are_widened() -> None:
     a, b = np.array([(0.0, 0.0, 10.0, 10.0)]), np.array([(12.0, 0.0, 22.0, 10.0)])
     assert wide_iou()(0.0).compute(a, b)[0, 0] == 0.0
     assert wide_iou()(0.3).compute(a, b)[0, 0] == pytest.approx(4 * 16 / (2 * 256 - 64))
+
+
+def test_nothing_infinite_is_assigned() -> None:
+    iou = wide_iou()(0.3).compute(np.array([(0.0, 0.0, 1.0, np.nan)]), np.array([(0.0, 0.0, 1.0, 1.0)]))
+    with pytest.raises(ValueError, match="invalid"):
+        linear_sum_assignment(iou, maximize=True)
