@@ -8,6 +8,7 @@ readers and workers report plain numbers over their channels. `python -m streame
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -148,7 +149,10 @@ class _QuickGauge(_Quick, Gauge):
 
 
 class _QuickHistogram(_Quick, Histogram):
-    pass
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Count one value; exemplars are not kept."""
+        self._sum.inc(amount)
+        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,3 +116,13 @@ def test_a_child_is_the_same_however_it_is_asked_for() -> None:
     assert metrics.value("streamer_camera_up", camera="gate") == 5
     with pytest.raises(ValueError, match="label count"):
         metrics.frames.labels("gate", "analyze")
+
+
+def test_a_value_is_counted_in_the_first_bucket_that_holds_it() -> None:
+    metrics = Metrics()
+    for seconds in (0.0, 0.005, 0.0051, 5.0, 5.1, float("inf")):
+        metrics.frame_seconds.labels("gate").observe(seconds)
+    counts = [
+        metrics.value("streamer_frame_seconds_bucket", camera="gate", le=le) for le in ("0.005", "0.01", "5.0", "+Inf")
+    ]
+    assert counts == [2, 3, 4, 6]
