@@ -113,8 +113,9 @@ class ReaderProcess:
 
     def free(self, pool: int, slot: int) -> None:
         """Give a slot back."""
-        if pool in self._posts:
-            self._send({"op": "free", "pool": pool, "slot": slot})
+        order = {"op": "free", "pool": pool, "slot": slot}
+        if pool in self._posts and (self._unsent or self._child is None or not self._child.channel.send(order)):
+            self._send(order)
 
     async def snapshot(self, camera: str, session: int, index: int, order: dict[str, Any], timeout_s: float) -> bool:
         """Have the evidence of a frame written; False if it was not."""
