@@ -26,17 +26,19 @@ class Daemon:
         self.url = f"http://127.0.0.1:{port}"
         self.log = site.with_suffix(".log")
         self._environment = {**os.environ, **(environment or {})}
+        self.command = ["run", str(site)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, ready_s: float = 60.0) -> Daemon:
         """Start it and wait until its page answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamer", "run", str(self.site)],
+                [sys.executable, "-m", "streamer", *self.command],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=self._environment,
+                start_new_session=True,  # a terminal of its own, so that a test may press Ctrl-C there
             )
         wait_for(lambda: self.alive and self.get("/healthz") is not None, ready_s, self.tail)
         return self
@@ -95,6 +97,14 @@ class Daemon:
     def tail(self, lines: int = 40) -> str:
         """The end of what it printed."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def press_ctrl_c(self) -> None:
+        """SIGINT to it and all its children, as a terminal does."""
+        os.killpg(self.pid, signal.SIGINT)
 
     def kill(self) -> None:
         """SIGKILL, as the kernel's out-of-memory killer does it."""

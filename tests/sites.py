@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,3 +119,31 @@ def receiving(receiver: Receiver) -> Iterator[Receiver]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+class Silent:
+    """Takes connections and never answers."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+
+    @property
+    def url(self) -> str:
+        """For a webhook."""
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/hook"
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._socket.close()
+
+
+@contextlib.contextmanager
+def hanging_on(port: int, count: int) -> Iterator[None]:
+    """Connections to a page that are open and half way through a request."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            connection.sendall(b"GET /status.json HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        yield

@@ -17,7 +17,6 @@ import aiomqtt
 import av
 import numpy as np
 import pytest
-import yaml
 
 from tests import sites
 from tests.running import Daemon, wait_for
@@ -75,8 +74,9 @@ def judge_row(row):
     assert isinstance(row["track_id"], int)
     assert isinstance(row["label"], str)
     assert 0 < row["confidence"] <= 1
-    assert len(row["box"]) == 4
-    assert all(0 <= value <= 1 for value in row["box"])
+    if "reason" not in row["detail"]:  # else nobody saw the end
+        assert len(row["box"]) == 4
+        assert all(0 <= value <= 1 for value in row["box"])
     assert isinstance(row["detail"], dict)
     assert row["detail"]
     if row["state"] == "end":
@@ -209,7 +209,8 @@ def test_a_sink_that_is_down_at_start_delays_only_itself(tmp_path, free_ports, c
         "home": {"type": "mqtt", "host": "127.0.0.1", "port": broker},
         "log": {"type": "jsonl", "path": "alerts.jsonl"},
     }
-    path = sites.write(tmp_path / "site.yaml", sites.site(web, {"east": cameras.url("east")}, sinks=sinks, stop_seconds=3))
+    values = sites.site(web, {"east": cameras.url("east")}, sinks=sinks, stop_seconds=3)
+    path = sites.write(tmp_path / "site.yaml", values)
     with Daemon(path, web) as daemon:
         wait_for(lambda: daemon.alive and sites.rows(tmp_path / "alerts.jsonl"), 30, daemon.tail)
         wait_for(lambda: {s["name"]: s["last_error"] for s in daemon.get("/status.json")["sinks"]}["hook"], 10)
@@ -221,8 +222,7 @@ def test_a_sink_that_is_down_at_start_delays_only_itself(tmp_path, free_ports, c
         assert time.monotonic() - begun < 5.0
     # all of it comes once the receiver is there
     owed = {row["alert"]["id"] for row in sites.rows(tmp_path / "alerts.jsonl")}
-    values = yaml.safe_load(path.read_text())
-    with sites.receiving(Receiver(port=nobody)) as receiver, Daemon(sites.write(path, values), web) as daemon:
+    with sites.receiving(Receiver(port=nobody)) as receiver, Daemon(path, web) as daemon:
         wait_for(lambda: owed <= set(receiver.keys()), 30, lambda: f"{owed - set(receiver.keys())}\n{daemon.tail()}")
         assert daemon.alive
     assert os.listdir(tmp_path / "data" / "snapshots")
