@@ -98,7 +98,7 @@ async def _for(daemon: Daemon, seconds: float | None, ready: object, begun: floa
 
 async def _say_first_frame(daemon: Daemon, begun: float) -> None:
     while not any(name in daemon.engine.paces for name in daemon.engine.plans):
-        await asyncio.sleep(0.05)
+        await daemon.clock.sleep(0.05)
     print(f"first frame analyzed {time.monotonic() - begun:.1f} s after the start", flush=True)
 
 
