@@ -30,6 +30,7 @@ from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
 from streamer.report import Reporter
+from streamer.sinks.sink import Sink
 from streamer.store import Store
 from streamer.supervisor import Budget, supervise
 from streamer.systemd import Notifier
@@ -107,7 +108,7 @@ class Daemon:
         yield "watchdog", self._feed_watchdog()
 
     async def _models_loaded(self) -> None:
-        """Wait for the worker, but not for ever: cameras are looked after without it, and the page says what is wrong."""
+        """Wait for the worker, but not for ever: cameras are looked after without it, and the page says what is up."""
         while not (self.models.ready.is_set() or self.models.degraded or self._stop.is_set()):
             await self.clock.sleep(0.05)
 
@@ -124,6 +125,8 @@ class Daemon:
         """End everything in the order of a frame's journey, inside one deadline."""
         seconds, begun = self.site.stop_seconds, self.clock.monotonic()
         self.notifier.notify("STOPPING=1", "STATUS=stopping")
+        if self._stop.is_set():
+            logger.info("stopping, within %g s", seconds)
         try:
             async with asyncio.timeout(seconds):
                 # nothing new is judged; what is under way gets its picture, while there are readers to take it
@@ -223,21 +226,26 @@ def assemble(site: Site, load: Callable[[], Site] | None = None, told: Callable[
         InputError: a model or a sink cannot be used as configured.
     """
     _allow_many_files()
+    sinks = site.build_sinks()  # may refuse: before anything is written
     store = Store(site.storage.dir).open()
     try:
-        return _assemble(site, store, load, told)
+        return _assemble(site, store, sinks, load, told)
     except BaseException:
         store.close()
         raise
 
 
 def _assemble(
-    site: Site, store: Store, load: Callable[[], Site] | None, told: Callable[[Event], None] | None
+    site: Site,
+    store: Store,
+    sinks: Mapping[str, Sink],
+    load: Callable[[], Site] | None,
+    told: Callable[[Event], None] | None,
 ) -> Daemon:
     metrics, clock = Metrics(), SystemClock()
     metrics.start_time_seconds.set(clock.time())
     vigil = Vigil(site.health, metrics, clock)
-    outbox = Outbox(store, site.build_sinks(), site.outbox, metrics, clock)
+    outbox = Outbox(store, sinks, site.outbox, metrics, clock)
     # readers and engine call each other: the engine is there before the first frame
     engine: Engine
     readers = Readers(

@@ -87,7 +87,9 @@ def test_nothing_is_lost_when_the_webhook_is_down_meanwhile(tmp_path, free_port,
             assert daemon.stop() == 0
             assert time.monotonic() - begun < STOP_S + 1.0
         judge_log(daemon)
-        owed = {alert for (alert, sink), status in deliveries(tmp_path).items() if (sink, status) == ("hook", "pending")}
+        owed = {
+            alert for (alert, sink), status in deliveries(tmp_path).items() if (sink, status) == ("hook", "pending")
+        }
         assert {alert.rpartition(":")[2] for alert in owed} == {"begin", "end"}
         values["sinks"]["hook"]["url"] = receiver.url
         values["cameras"] = {"night": sites.camera(cameras.url("night"))}
