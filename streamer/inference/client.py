@@ -60,6 +60,8 @@ class Models:
         limits = Limits(settings.max_batch_size, settings.deadline_seconds, settings.max_waiting)
         self._batcher = Batcher(self._send, limits, clock, metrics)
         self._batcher.set_models(_labels(self._specs))
+        self._leaving: dict[str, tuple[ModelSpec, Card]] = {}
+        """While a reload is under way: the models of before, which are still asked."""
         self._worker: Generation | None = None
         self._log: dict[str, str] = {}
         self._reload: asyncio.Future[None] | None = None
@@ -155,6 +157,7 @@ class Models:
         if self._worker is None or not self._worker.was_ready:
             self._batcher.set_models(_labels(self._specs))  # the next worker starts with them
             return
+        self._leaving = before
         self._batcher.set_models(_labels({**before, **self._specs}))
         self._reload = asyncio.get_running_loop().create_future()
         self._worker.set_up()
@@ -166,7 +169,7 @@ class Models:
                 self._worker.set_up()
             raise
         finally:
-            self._reload = None
+            self._reload, self._leaving = None, {}
             self._batcher.set_models(_labels(self._specs))
 
     def _surroundings(self) -> Surroundings:
@@ -176,7 +179,8 @@ class Models:
             pools=self._pools,
             clock=self._clock,
             setup=self._setup,
-            labels=self.labels,
+            # an answer for a model that has left meanwhile is nobody's
+            labels=lambda model: self.labels(model) if model in {**self._leaving, **self._specs} else (),
             on_ready=self._loaded,
             on_refused=self._refused,
         )
@@ -217,11 +221,11 @@ class Models:
         return self._worker is not None and self._worker.send(batch)
 
     def _find(self, model: str) -> tuple[ModelSpec, Card]:
-        try:
-            return self._specs[model]
-        except KeyError:
+        found = self._specs.get(model) or self._leaving.get(model)
+        if found is None:
             known = ", ".join(self._specs) or "none"
-            raise ModelError(f"model {model!r} is not configured; there are {known}") from None
+            raise ModelError(f"model {model!r} is not configured; there are {known}")
+        return found
 
 
 def _read(specs: Sequence[ModelSpec]) -> dict[str, tuple[ModelSpec, Card]]:

@@ -118,8 +118,11 @@ class Worker:
                 pixels = self._pools[pool].view(slot, generation, width, height)
                 pictures.append(Picture(camera, session, at, pixels))
                 places.append((i, self._pools[pool], slot, generation))
+        known = self._models.get(header["model"])
+        if known is None:  # asked before the engine heard that it is gone: `unknown`, and no failure of ours
+            pictures, places = [], []
         try:
-            found = self._models[header["model"]][1].run(pictures) if pictures else []
+            found = known[1].run(pictures) if known is not None and pictures else []
         except Exception as error:  # runtimes raise their own kinds; the engine decides whether this worker goes on
             logger.exception("worker: model %s failed on a batch of %d", header["model"], len(pictures))
             self._reply({"op": "error", "batch": header["batch"], "error": f"{type(error).__name__}: {error}"[:500]})
