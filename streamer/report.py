@@ -28,6 +28,8 @@ from streamer.wording import sentence
 _LOOK_S = 2.0
 _KEPT = 100
 _STUCK_S = 15.0
+_REPLACED_S = 10.0
+"""A worker that died is replaced within this time, or something is wrong."""
 _OUTCOMES = {"pending": "waiting", "delivered": "delivered"}
 
 
@@ -45,6 +47,7 @@ class Reporter:
     """The last events of any kind, told or not; newest last."""
     upcoming: Mapping[str, float] = field(default_factory=dict)
     """Cameras that are watched as soon as the models are loaded, with their `analyze_fps`."""
+    _without_models_since: float | None = None
     _letters: list[Letter] = field(default_factory=list)
     _cpu: dict[int, float] = field(default_factory=dict)
     _started_at: float = 0.0
@@ -54,6 +57,7 @@ class Reporter:
         self._started_at = self._started_at or self.clock.time()
         while True:
             self._measure()
+            self._blind()
             self._letters = await self.outbox.recent(_KEPT)
             await self.clock.sleep(_LOOK_S)
 
@@ -107,7 +111,8 @@ class Reporter:
             cause=health.cause,
             words=": ".join(part for part in (words, health.detail) if part),
             since=self.clock.time() - (now - health.at),
-            last_frame_age_s=None if pace is None else now - pace.last_captured_at,
+            # frames that only pass by are not analyzed: without a worker every answer is `unknown`
+            last_frame_age_s=None if pace is None or self._blind() else now - pace.last_captured_at,
             latency_p50_s=None if pace is None else pace.p50_s,
             latency_p95_s=None if pace is None else pace.p95_s,
             analysed_fps=None if pace is None else pace.fps,
@@ -116,6 +121,15 @@ class Reporter:
             session=health.session,
             retry_in_s=None if health.retry_at is None else max(0.0, health.retry_at - now),
         )
+
+    def _blind(self) -> bool:
+        """Whether there has been no worker for longer than it takes to replace one."""
+        now = self.clock.monotonic()
+        if self.models.ready.is_set():
+            self._without_models_since = None
+        elif self._without_models_since is None:
+            self._without_models_since = now
+        return self._without_models_since is not None and now - self._without_models_since > _REPLACED_S
 
     def _parts(self) -> list[PartStatus]:
         now = self.clock.monotonic()

@@ -37,6 +37,8 @@ class PictureCheck:
         self._black_s = black_s
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._changed_at: float | None = None
+        self._repeated_at = 0.0
+        self._frozen = False
         self._still: NDArray[np.float32] | None = None
         self._black_since: float | None = None
 
@@ -48,7 +50,10 @@ class PictureCheck:
             at: when it was captured, in seconds.
         """
         sample = np.ascontiguousarray(pixels[::_STEP, ::_STEP])
-        if self._changed_at is None or self._is_new(sample) or self._moves(pixels):
+        new = self._is_new(sample)
+        if not new:
+            self._repeated_at = at
+        if self._changed_at is None or self._lives(new, pixels, at):
             self._changed_at = at
         if not _is_black(sample):
             self._black_since = None
@@ -56,7 +61,19 @@ class PictureCheck:
             self._black_since = at
         if self._black_since is not None and at - self._black_since >= self._black_s:
             return "black"  # a black picture often repeats, too; but black is what people will see
-        return "frozen" if at - self._changed_at >= self._frozen_s else "ok"
+        self._frozen = at - self._changed_at >= self._frozen_s
+        return "frozen" if self._frozen else "ok"
+
+    def _lives(self, new: bool, pixels: NDArray[np.uint8], at: float) -> bool:
+        """Whether a picture is a sign of life.
+
+        Of a frozen camera more is asked: another connection meets the encoder at another place, so that the first few
+        pictures are new and show the same. It thaws with movement, or when nothing was repeated for as long as it took
+        to call it frozen.
+        """
+        if self._frozen:
+            return self._moves(pixels) or at - self._repeated_at >= self._frozen_s
+        return new or self._moves(pixels)
 
     def _is_new(self, sample: NDArray[np.uint8]) -> bool:
         """Whether there was no such picture among the last thousand."""

@@ -17,12 +17,32 @@ def test_noise_is_life():
     assert set(looks(PictureCheck(2, 2), [scene(i) for i in range(50)])) == {"ok"}
 
 
-def test_one_picture_for_ever_is_frozen_and_thaws_at_once():
+def test_one_picture_for_ever_is_frozen_and_thaws_with_the_first_movement():
     check = PictureCheck(2, 5)
     seen = looks(check, [scene(1)] * 20)
     assert seen[:10] == ["ok"] * 10
     assert seen[12:] == ["frozen"] * 8
-    assert check.look(scene(2), 200.0) == "ok"
+    moved = scene(2)
+    moved[40:72, 60:92] = 230
+    assert check.look(moved, 104.0) == "ok"
+
+
+def test_a_still_scene_thaws_when_nothing_repeats_any_more():
+    check = PictureCheck(2, 5)
+    assert looks(check, [scene(1)] * 20)[-1] == "frozen"  # the last one at 103.8
+    seen = [check.look(scene(2 + i), 104.0 + i * 0.2) for i in range(12)]
+    assert seen[:8] == ["frozen"] * 8
+    assert seen[-1] == "ok"
+
+
+def test_another_connection_does_not_thaw_it():
+    """The same picture, encoded at other places of the group of pictures: new, but not for long."""
+    first, second = (
+        [np.clip(scene(1).astype(int) + k, 0, 255).astype(np.uint8) for k in ks] for ks in ((0, 2), (1, 3))
+    )
+    check = PictureCheck(2, 5)
+    assert looks(check, first * 10)[-1] == "frozen"
+    assert {check.look(second[i % 2], 104.0 + i * 0.2) for i in range(30)} == {"frozen"}
 
 
 def test_an_encoder_that_gets_one_picture_is_frozen_too():
