@@ -12,15 +12,20 @@ import os
 import secrets
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from streamer import log
 from streamer.config import load_site
 from streamer.console import line
 from streamer.daemon import Daemon, assemble
+from streamer.errors import InputError
 from streamer.events import Event
+from streamer.firstlook import free_port
 from streamer.simulator.process import Simulator
 
+_PORT = 8080
 _SITE = """\
 # The site of `streamer demo`: three simulated cameras. Run it again with `streamer run` while the demo's cameras live.
 cameras:
@@ -48,45 +53,63 @@ web: {{listen: "127.0.0.1:{port}"}}
 """
 
 
-def run(folder: Path, seconds: float | None = None, port: int = 8080, color: bool | None = None) -> None:
+def run(folder: Path, seconds: float | None = None, port: int = _PORT, color: bool | None = None) -> None:
     """Run the demo until Ctrl-C, or for some seconds.
 
     Args:
         folder: where site file, alerts and storage go; made if missing.
         seconds: None for no limit.
-        port: of the page; 0 for any free one.
+        port: of the page; 0 for any free one, which is also taken when another program has the usual one.
         color: whether to print ANSI colors; None: if the terminal is one.
 
     Raises:
+        InputError: the folder cannot be used, or holds a site file of somebody else.
         StreamerError: the simulator or the daemon cannot start, e.g. because the port is in use.
     """
     begun = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    path = _own_file(folder)
     password = secrets.token_urlsafe(9)
     log.secrets.add(password)
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ if color is None else color
+    incidents: Counter[str] = Counter()
     print("starting three simulated cameras (RTSP, H.264, 640x360, 15 fps) ...", flush=True)
     cameras = [
         {"name": name, "scene": name, "user": "demo", "password": password, "auth": "digest"}
         for name in ("yard", "lobby", "street")
     ]
+
+    def told(event: Event) -> None:
+        incidents[event.kind] += event.state == "begin"
+        print(line(event, color), flush=True)
+
+    def ready(daemon: Daemon) -> None:
+        print(f"site file  {path}\nalerts     {folder / 'alerts.jsonl'}", flush=True)
+        print(f"page       {daemon.web.url}\nmetrics    {daemon.web.url}metrics", flush=True)
+        print("The first intruder comes within seconds. Ctrl-C ends the demo.\n", flush=True)
+
     with Simulator(cameras) as simulator:
-        path = folder / "site.yaml"
         path.touch(mode=0o600)
-        path.write_text(_SITE.format(**simulator.urls, port=port))
-        daemon = assemble(load_site(path), told=lambda event: print(line(event, color), flush=True))
-
-        def ready(daemon: Daemon) -> None:
-            print(f"site file  {path}\nalerts     {folder / 'alerts.jsonl'}", flush=True)
-            print(f"page       {daemon.web.url}\nmetrics    {daemon.web.url}metrics", flush=True)
-            print("The first intruder comes within seconds. Ctrl-C ends the demo.\n", flush=True)
-
-        asyncio.run(_for(daemon, seconds, ready, begun))
-    print(f"\n{_summary(daemon)}")
+        path.chmod(0o600)  # it holds the cameras' password
+        path.write_text(_SITE.format(**simulator.urls, port=free_port(port) if port == _PORT else port))
+        asyncio.run(_for(assemble(load_site(path), told=told), seconds, ready, begun))
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(incidents.items()) if count)
+    print(f"\nincidents: {found or 'none'}")
 
 
-async def _for(daemon: Daemon, seconds: float | None, ready: object, begun: float) -> None:
-    running = asyncio.create_task(daemon.run(ready))  # type: ignore[arg-type]
+def _own_file(folder: Path) -> Path:
+    """The demo's site file, which must not be anybody else's."""
+    path = folder / "site.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.read_text(encoding="utf-8").startswith(_SITE.partition("\n")[0]):
+            raise InputError(f"demo: {path} is not the demo's and is left alone; give another --folder")
+    except OSError as error:
+        raise InputError(f"demo: folder {folder}: {error.strerror}; give another --folder") from error
+    return path
+
+
+async def _for(daemon: Daemon, seconds: float | None, ready: Callable[[Daemon], None], begun: float) -> None:
+    running = asyncio.create_task(daemon.run(ready))
     first = asyncio.create_task(_say_first_frame(daemon, begun))
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, daemon.stop)
@@ -100,17 +123,3 @@ async def _say_first_frame(daemon: Daemon, begun: float) -> None:
     while not any(name in daemon.engine.paces for name in daemon.engine.plans):
         await daemon.clock.sleep(0.05)
     print(f"first frame analyzed {time.monotonic() - begun:.1f} s after the start", flush=True)
-
-
-def _summary(daemon: Daemon) -> str:
-    begins: dict[str, int] = {}
-    for event in daemon.reporter.events:
-        if event.state == "begin":
-            begins[event.kind] = begins.get(event.kind, 0) + 1
-    told = ", ".join(f"{count} {kind}" for kind, count in sorted(begins.items())) or "none"
-    return f"incidents: {told}"
-
-
-def print_event(event: Event) -> None:
-    """Print an event the way the demo does; for `streamer run` on a terminal."""
-    print(line(event, sys.stdout.isatty() and "NO_COLOR" not in os.environ), flush=True)

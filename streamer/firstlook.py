@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -26,7 +27,7 @@ sinks:
   log: {type: jsonl, path: alerts.jsonl}
 alerts: {cooldown_seconds: 10, sinks: [log]}
 storage: {dir: streamer-data}
-web: {listen: "127.0.0.1:8080"}
+web: {listen: "127.0.0.1:PORT"}
 """
 
 
@@ -35,7 +36,18 @@ def is_config(text: str) -> bool:
     return Path(text).suffix.lower() in _CONFIGS and "://" not in text
 
 
-def site_text(sources: Sequence[str]) -> tuple[str, dict[str, str]]:
+def free_port(wanted: int = 8080) -> int:
+    """The port itself, or any that is free (0) when another program listens there: no reason to see nothing."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what just ended there is not in the way
+        try:
+            trial.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted
+
+
+def site_text(sources: Sequence[str], port: int = 8080) -> tuple[str, dict[str, str]]:
     """A site file that watches the whole picture of each source with the built-in motion detector.
 
     Returns:
@@ -59,7 +71,7 @@ def site_text(sources: Sequence[str]) -> tuple[str, dict[str, str]]:
             "    zones: {everywhere: [[0, 0], [1, 0], [1, 1], [0, 1]]}",
             "    pipelines: [surveillance]",
         ]
-    return "\n".join(lines) + "\n" + _TAIL, variables
+    return "\n".join(lines) + "\n" + _TAIL.replace("PORT", str(port)), variables
 
 
 def _address(where: Address, name: str, variables: dict[str, str]) -> str:

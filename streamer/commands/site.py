@@ -74,6 +74,6 @@ def _site(what: list[str]) -> tuple[Site, Callable[[], Site] | None]:
     configs = [text for text in what if firstlook.is_config(text)]
     if configs:
         raise InputError(f"run: {configs[0]}: give one configuration file, or only streams and files")
-    text, variables = firstlook.site_text(what)
+    text, variables = firstlook.site_text(what, firstlook.free_port())
     print(f"# what this stands for; save it as site.yaml and change it at will\n{text}", flush=True)
     return parse_site(text, Path(), variables=variables, name="streamer run"), None
