@@ -18,7 +18,7 @@ from streamer.schedule import When, zone
 from streamer.sinks.sink import Alert, SinkSettings
 from streamer.wording import sentence
 
-__all__ = ["Alert", "AlertPolicy", "AlertSettings", "Suppressed"]
+__all__ = ["Alert", "AlertPolicy", "AlertSettings", "Suppressed", "alert_key"]
 
 
 class AlertSettings(BaseModel):
@@ -80,9 +80,18 @@ class AlertPolicy:
         sinks = tuple(name for name in audience if self._sinks[name].wants(event))
         if not sinks and event.state != "begin":
             return Suppressed("state", event)
-        key = f"{event.id}:{event.state}" + (f":{round(event.time * 1000)}" if event.state == "update" else "")
         text = sentence(event, self._zone)
-        return Alert(key, event, event.severity, sinks, text, event.time, None, tuple(audience), self.cooldown_s(event))
+        return Alert(
+            alert_key(event),
+            event,
+            event.severity,
+            sinks,
+            text,
+            event.time,
+            None,
+            tuple(audience),
+            self.cooldown_s(event),
+        )
 
     def cooldown_s(self, event: Event) -> float:
         """How far apart alerts of this key must be. The system's own are debounced at their source: none."""
@@ -118,3 +127,8 @@ class AlertPolicy:
     def _open(self, sink: SinkSettings, time: float) -> bool:
         schedules = [when for when in (self.settings.when, sink.when) if when is not None]
         return all(when.holds(time, self._zone) for when in schedules)
+
+
+def alert_key(event: Event) -> str:
+    """The id of the alert about an event: of incident and state, of an update also its time, for there are many."""
+    return f"{event.id}:{event.state}" + (f":{round(event.time * 1000)}" if event.state == "update" else "")

@@ -148,6 +148,12 @@ class Outbox:
         """The last deliveries of any status, newest first; for the status page."""
         return await self._store.read(lambda c: ledger.recent(c, self._store.snapshots, limit))
 
+    async def heads(self) -> dict[str, Letter]:
+        """By sink the letter that it is to get next; sinks that have all of theirs are left out."""
+        names, folder = tuple(self._sinks), self._store.snapshots
+        found = await self._store.read(lambda c: {name: ledger.head(c, name, folder) for name in names})
+        return {name: letter for name, letter in found.items() if letter is not None}
+
     # --- sending ---
 
     async def run(self) -> None:

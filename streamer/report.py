@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamer import __version__
+from streamer.alerts import alert_key
 from streamer.clock import Clock
 from streamer.engine import Engine
 from streamer.errors import CAUSES
@@ -49,6 +50,7 @@ class Reporter:
     """Cameras that are watched as soon as the models are loaded, with their `analyze_fps`."""
     _without_models_since: float | None = None
     _letters: list[Letter] = field(default_factory=list)
+    _heads: dict[str, Letter] = field(default_factory=dict)
     _cpu: dict[int, float] = field(default_factory=dict)
     _started_at: float = 0.0
 
@@ -59,6 +61,7 @@ class Reporter:
             self._measure()
             self._blind()
             self._letters = await self.outbox.recent(_KEPT)
+            self._heads = await self.outbox.heads()
             await self.clock.sleep(_LOOK_S)
 
     def pids(self) -> dict[str, list[int]]:
@@ -153,20 +156,27 @@ class Reporter:
     def _sinks(self) -> list[SinkStatus]:
         found = []
         for name in sorted(self.outbox.names):
-            latest = next((letter for letter in self._letters if letter.sink == name and letter.attempts), None)
-            failed = latest is not None and latest.status != "delivered"
             value = self.metrics.value
             found.append(
                 SinkStatus(
                     name,
                     depth=int(value("streamer_outbox_depth", sink=name)),
                     oldest_s=value("streamer_outbox_oldest_seconds", sink=name) or None,
-                    last_error=latest.error if latest is not None and failed else None,
+                    last_error=self._trouble(name),
                     delivered=int(value("streamer_alerts_total", sink=name, outcome="delivered")),
                     dead=int(value("streamer_dead_letters", sink=name)),
                 )
             )
         return found
+
+    def _trouble(self, sink: str) -> str | None:
+        """Why a sink has not got what it should; of what waits only the first was tried, however many are behind it."""
+        head = self._heads.get(sink)
+        if head is not None and head.attempts:
+            return head.error
+        dealt_with = (letter for letter in self._letters if letter.sink == sink and letter.status != "pending")
+        latest = next(dealt_with, None)
+        return None if latest is None or latest.status == "delivered" else latest.error
 
     def _alerts(self) -> list[AlertRow]:
         """Events that were told and those that were not, newest first."""
@@ -178,7 +188,7 @@ class Reporter:
             pictures[alert_id] = letter.alert.snapshot is not None
         rows = []
         for event in reversed(self.events):
-            alert_id = f"{event.id}:{event.state}"
+            alert_id = alert_key(event)
             rows.append(
                 AlertRow(
                     alert_id,
