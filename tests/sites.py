@@ -43,7 +43,7 @@ def site(port: int, urls: dict[str, str], **more: Any) -> dict[str, Any]:
         "sinks": {"log": {"type": "jsonl", "path": "alerts.jsonl"}},
         "alerts": {"cooldown_seconds": 0},
         "ingest": {"open_seconds": 2, "stall_seconds": 2, "backoff_seconds": [0.2, 0.5], "processes": 1},
-        "health": {"offline_seconds": 1.5, "recovery_seconds": 0.5},
+        "health": {"offline_seconds": 5.0, "recovery_seconds": 0.5},
         "storage": {"dir": "data"},
         "web": {"listen": f"127.0.0.1:{port}"},
     }

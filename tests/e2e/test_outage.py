@@ -37,6 +37,7 @@ QUIET = {"use": "surveillance", "detector": "motion", "intrusion": sites.intrusi
 def quiet(port, cameras, *names, **more):
     """A site whose only events are the system's own."""
     values = sites.site(port, {name: cameras.url(name) for name in names}) | {"pipelines": {"watch": QUIET}}
+    values["health"] |= {"offline_seconds": 1.5}
     return values | more
 
 

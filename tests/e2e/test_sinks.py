@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import io
 import json
-import os
 import re
 import time
 from collections import Counter
@@ -212,7 +211,7 @@ def test_a_sink_that_is_down_at_start_delays_only_itself(tmp_path, free_ports, c
     values = sites.site(web, {"east": cameras.url("east")}, sinks=sinks, stop_seconds=3)
     path = sites.write(tmp_path / "site.yaml", values)
     with Daemon(path, web) as daemon:
-        wait_for(lambda: daemon.alive and sites.rows(tmp_path / "alerts.jsonl"), 30, daemon.tail)
+        wait_for(lambda: daemon.alive and sites.of_kind(tmp_path / "alerts.jsonl", "intrusion"), 30, daemon.tail)
         wait_for(lambda: {s["name"]: s["last_error"] for s in daemon.get("/status.json")["sinks"]}["hook"], 10)
         status = {sink["name"]: sink for sink in daemon.get("/status.json")["sinks"]}
         assert status["hook"]["depth"] >= 1
@@ -225,4 +224,5 @@ def test_a_sink_that_is_down_at_start_delays_only_itself(tmp_path, free_ports, c
     with sites.receiving(Receiver(port=nobody)) as receiver, Daemon(path, web) as daemon:
         wait_for(lambda: owed <= set(receiver.keys()), 30, lambda: f"{owed - set(receiver.keys())}\n{daemon.tail()}")
         assert daemon.alive
-    assert os.listdir(tmp_path / "data" / "snapshots")
+    (row, *_) = sites.of_kind(tmp_path / "alerts.jsonl", "intrusion")
+    assert (tmp_path / "data" / "snapshots" / row["alert"]["snapshot"]).is_file()
