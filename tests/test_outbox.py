@@ -119,7 +119,7 @@ async def test_backoff_grows_to_five_minutes_with_jitter(tmp_path):
         await b.advance(1500, step=0.5)
         pauses = [later - earlier for earlier, later in pairwise(attempts)]
         for pause, expected in zip(pauses, (1, 2, 5, 10, 30, 60, 120, 300, 300), strict=False):
-            # the store's thread is a real one: on a loaded machine an attempt may come some steps of the fake clock late
+            # the store has a real thread: on a loaded machine an attempt may come some steps of the fake clock late
             assert 0.8 * expected <= pause <= 1.2 * expected + 2.0
         assert len(pauses) >= 8
         assert len({round(pause / expected, 3) for pause, expected in zip(pauses, (1, 2, 5, 10), strict=False)}) > 1
