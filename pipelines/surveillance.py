@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from streamer import Camera, Detector, Event, Intrusion, Loitering, Pipeline, Tracker
+from streamer import Camera, Detector, Event, Intrusion, Loitering, Pipeline, Reading, Tracker
 
 
 class Surveillance(Pipeline):
@@ -17,7 +17,7 @@ class Surveillance(Pipeline):
     loitering: Loitering | None = None
     """Somebody stays in a zone for long."""
 
-    async def watch(self, camera: Camera) -> AsyncIterator[Event]:
+    async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""
         tracker = Tracker()
         rules = [rule.begin(camera.places) for rule in self.enabled_rules()]

@@ -19,6 +19,7 @@ _EXPORTS = {
     "Loitering": "streamer.rules.loitering",
     "Pipeline": "streamer.pipeline",
     "Places": "streamer.places",
+    "Reading": "streamer.readings",
     "Rule": "streamer.rules.rule",
     "Tracker": "streamer.tracker",
     "Tracks": "streamer.types",

@@ -14,16 +14,17 @@ workers and sinks do. It holds no pixels longer than a pipeline needs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from streamer import log
 from streamer.alerts import AlertPolicy, Suppressed
 from streamer.camera import Camera, Watching
 from streamer.clock import Clock
-from streamer.errors import StoreError, StreamerError
+from streamer.errors import StoreError
 from streamer.events import SYSTEM, Event, IncidentBook
 from streamer.health import CAMERA_KINDS, Vigil
 from streamer.inference.client import Models
@@ -39,6 +40,7 @@ from streamer.store import Store
 from streamer.supervisor import Budget, Restarts, supervise
 from streamer.turns import Turns
 from streamer.types import Frame
+from streamer.watch import watch
 
 logger = log.get(__name__)
 
@@ -102,8 +104,9 @@ class Engine:
 
     async def _watch(self, camera: Camera, name: str, pipeline: Pipeline) -> None:
         """One pipeline on one camera, for as long as it is configured."""
+        note = partial(self.parts.metrics.note, camera.name, name)
         try:
-            async with aclosing(watch(camera, name, pipeline, self.book)) as events:
+            async with aclosing(watch(camera, name, pipeline, self.book, note)) as events:
                 async for event in events:
                     await self.tell(event)
         except Exception:
@@ -275,51 +278,7 @@ class Engine:
         task.add_done_callback(self._evidence.discard)
 
 
-async def watch(camera: Camera, name: str, pipeline: Pipeline, book: IncidentBook) -> AsyncGenerator[Event]:
-    """All that one pipeline says about one camera, through every gap, as named incidents.
-
-    The same path live, in replay and in evaluation. Ends when the camera is closed.
-
-    Args:
-        camera: gives the frames.
-        name: the pipeline's name in the configuration.
-        pipeline: with its models bound.
-        book: where the incidents are kept; ends what is open when frames stop coming.
-    """
-    while not camera.closed:
-        taken = camera.taken
-        try:
-            # an `async def` with `yield` makes a generator, whatever iterator its signature promises
-            async with aclosing(cast(AsyncGenerator[Event], pipeline.watch(camera))) as events:
-                async for event in events:
-                    known = book.enter(_stamped(event, camera, name))
-                    if known is not None:
-                        yield known
-        finally:
-            camera.let_go()
-        if camera.taken == taken and not camera.closed:
-            raise StreamerError(
-                f"pipeline {name!r} on camera {camera.name!r}: `watch` returned without reading a frame"
-            )
-        if camera.current is not None:
-            for end in book.end_all(camera.current.time, "gap" if not camera.closed else "end", camera.name, name):
-                yield end
-
-
 def _kinds(plan: CameraPlan) -> list[str]:
     """What may happen on a camera, for sinks that announce it (Home Assistant)."""
     rules = [rule.kind for pipeline in plan.pipelines.values() for rule in pipeline.enabled_rules()]
     return [*dict.fromkeys(rules), *CAMERA_KINDS]
-
-
-def _stamped(event: Event, camera: Camera, pipeline: str) -> Event:
-    """The event with what the pipeline need not say: where it happened, and on which frame."""
-    frame = camera.current
-    return replace(
-        event,
-        camera=camera.name,
-        pipeline=pipeline,
-        frame_index=None if frame is None else frame.index,
-        session=None if frame is None else frame.session,
-        captured_at=None if frame is None else frame.captured_at,
-    )

@@ -23,6 +23,8 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
+from streamer.readings import Reading
+
 # a `_created` sample beside every counter and histogram would add a third to each scrape, and nobody reads them
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -78,6 +80,8 @@ class Metrics:
         # events and alerts
         self.events = counter("events", "Events by camera, kind and state", "camera", "kind", "state")
         self.event_seconds = seconds("event_seconds", "Capture of a frame to the events that it caused", "camera")
+        self.counts = counter("counts", "What rules counted: crossings, violations, ...", *_READING_LABELS)
+        self.level = gauge("level", "What rules measure now: occupancy, speed, queue, ...", *_READING_LABELS)
         self.frame_seconds = seconds("frame_seconds", "Capture of a frame to the end of its analysis", "camera")
         self.alert_seconds = seconds("alert_seconds", "Capture of the deciding frame to delivery by a sink", "sink")
         self.alerts = counter("alerts", "Alerts by sink and outcome", "sink", "outcome")
@@ -114,6 +118,14 @@ class Metrics:
             if isinstance(metric, Counter | Gauge | Histogram):
                 yield _describe(metric)
 
+    def note(self, camera: str, pipeline: str, reading: Reading) -> None:
+        """Take what a rule measured."""
+        names = (camera, pipeline, reading.kind, reading.place, reading.label, reading.direction)
+        if reading.mode == "count":
+            self.counts.labels(*names).inc(reading.value)
+        else:
+            self.level.labels(*names).set(reading.value)
+
     def frame_counts(self) -> Iterator[tuple[str, str, str, float]]:
         """All of `frames`: camera, stage, outcome, count."""
         for sample in next(iter(self.frames.collect())).samples:
@@ -128,6 +140,7 @@ class Metrics:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
             gauge.remove(camera)
+        self.level.remove_by_labels({"camera": camera})
 
 
 class _Quick(MetricWrapperBase):
@@ -199,6 +212,7 @@ This page is written by `python -m streamer.metrics > docs/metrics.md`; do not e
     )
 
 
+_READING_LABELS = ("camera", "pipeline", "kind", "place", "label", "direction")
 _FRAME_LABELS = ("camera", "stage", "outcome")
 
 

@@ -21,6 +21,7 @@ from pydantic_core import CoreSchema, core_schema
 from streamer.camera import Camera
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
+from streamer.readings import Reading
 from streamer.rules.rule import Rule
 from streamer.types import Detections, Frame
 
@@ -77,8 +78,8 @@ class Pipeline(BaseModel):
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
-    def watch(self, camera: Camera) -> AsyncIterator[Event]:
-        """Turn the camera's frames into events; called anew after each long gap. All state lives in its locals."""
+    def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
+        """Turn the camera's frames into events and readings; called anew after a long gap, all state in its locals."""
         raise NotImplementedError(f"{type(self).__name__} must define `async def watch(self, camera)`")
 
     def enabled_rules(self) -> list[Rule]:

@@ -20,13 +20,13 @@ from typing import Any
 
 from streamer.alerts import AlertPolicy, Suppressed
 from streamer.camera import Camera, Watching
-from streamer.engine import watch
 from streamer.events import Event, IncidentBook
 from streamer.inference.local import LocalModels
 from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.sources.file import FileSource
 from streamer.types import Frame
+from streamer.watch import watch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

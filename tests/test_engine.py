@@ -12,7 +12,7 @@ import pytest
 from streamer.alerts import Suppressed
 from streamer.camera import Camera, Watching
 from streamer.clock import FakeClock, settle
-from streamer.engine import CameraPlan, Engine, Parts, watch
+from streamer.engine import CameraPlan, Engine, Parts
 from streamer.errors import StoreError, StreamerError
 from streamer.events import Event, IncidentBook
 from streamer.ingest.spec import CameraSpec
@@ -20,6 +20,7 @@ from streamer.metrics import Metrics
 from streamer.pipeline import Detector, Pipeline
 from streamer.places import Places
 from streamer.types import Detections, Frame, SlotRef
+from streamer.watch import watch
 
 
 class Story(Pipeline):

@@ -9,8 +9,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.metrics import Described, Metrics, reference
+from streamer.readings import Reading
 
 FIXED_LABELS = {"camera", "stage", "reason", "model", "sink", "outcome", "kind", "state", "loop", "part", "role"}
+FIXED_LABELS |= {"pipeline", "place", "label", "direction"}  # of the configuration, of a card, of fixed sets
 EVERY = list(Metrics().describe())
 
 
@@ -75,13 +77,29 @@ def test_a_camera_that_left_has_no_gauges_but_its_history() -> None:
     metrics.camera_last_frame_timestamp_seconds.labels("gate").set(1e9)
     metrics.sessions.labels("gate").inc()
     metrics.camera_up.labels("door").set(1)
+    metrics.note("gate", "road", Reading("occupancy", "yard", 3.0, label="person"))
+    metrics.note("gate", "road", Reading("line_crossing", "entry", 2, "count", "car", "forward"))
     metrics.forget_camera("gate")
     metrics.forget_camera("never heard of")
     text = metrics.render().decode()
     assert 'streamer_camera_up{camera="gate"}' not in text
     assert 'streamer_camera_last_frame_timestamp_seconds{camera="gate"}' not in text
     assert 'streamer_camera_up{camera="door"} 1.0' in text
+    assert 'streamer_level{camera="gate"' not in text
+    assert metrics.counts.labels("gate", "road", "line_crossing", "entry", "car", "forward")._value.get() == 2
     assert 'streamer_sessions_total{camera="gate"} 1.0' in text
+
+
+def test_readings_count_up_or_stand() -> None:
+    metrics = Metrics()
+    for value in (2, 3):
+        metrics.note("gate", "road", Reading("line_crossing", "entry", value, "count", "car", "forward"))
+        metrics.note("gate", "road", Reading("occupancy", "yard", value))
+    names = {"camera": "gate", "pipeline": "road"}
+    counted = {"kind": "line_crossing", "place": "entry", "label": "car", "direction": "forward"}
+    assert metrics.value("streamer_counts_total", **names, **counted) == 5
+    level = {"kind": "occupancy", "place": "yard", "label": "", "direction": ""}
+    assert metrics.value("streamer_level", **names, **level) == 3
 
 
 def test_no_sample_that_nobody_reads() -> None:

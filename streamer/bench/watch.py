@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from streamer.camera import Camera
 from streamer.events import Event
 from streamer.pipeline import Detector, Pipeline
+from streamer.readings import Reading
 from streamer.rules.intrusion import Intrusion
 from streamer.simulator import framecode
 from streamer.tracker import Tracker
@@ -59,7 +60,7 @@ class Watch(Pipeline):
     intrusion: Intrusion
     """A zone test, as every site has."""
 
-    async def watch(self, camera: Camera) -> AsyncIterator[Event]:
+    async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """See Pipeline."""
         tracker, judge = Tracker(), self.intrusion.begin(camera.places)
         async for frame in camera.frames():

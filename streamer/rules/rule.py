@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.events import Event, Severity, State
 from streamer.places import Places
+from streamer.readings import Reading
 from streamer.schedule import When
 from streamer.types import Frame, Scores, Tracks
 
@@ -70,7 +71,7 @@ class Judge(ABC):
     """The memory of one rule for one camera."""
 
     @abstractmethod
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
         """What this frame changes; called once for every analysed frame, in order of capture time."""
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from pipelines.surveillance import Surveillance
 from streamer.camera import Camera, Watching
-from streamer.engine import watch
 from streamer.events import Event, IncidentBook
 from streamer.places import Places
 from streamer.types import Detections, Frame
+from streamer.watch import watch
 from tests.acting import LABELS, YARD, Actor, frame, sight, stands, times, walks
 
 SETTINGS = {"detector": "d", "intrusion": {"zones": ["yard"]}, "loitering": {"zones": ["yard"], "min_seconds": 6}}

@@ -1,4 +1,4 @@
-"""`engine.watch`: one pipeline on one camera through gaps, errors and closing; every frame is given back once."""
+"""`watch.watch`: one pipeline on one camera through gaps, errors and closing; every frame is given back once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 
 from streamer.camera import Camera, Watching
 from streamer.clock import settle
-from streamer.engine import watch
 from streamer.errors import StreamerError
 from streamer.events import Event, IncidentBook
 from streamer.pipeline import Pipeline
+from streamer.readings import Reading
 from streamer.types import Frame
+from streamer.watch import watch
 from tests.acting import frame
 
 NO_WAIT = Watching(wait_for_gap=False)
@@ -41,6 +42,34 @@ class Faulty(Pipeline):
             if now.index == self.break_at:
                 raise RuntimeError("broken")
             yield Event("intrusion", "begin", now.time, key=(now.index,))
+
+
+class Counting(Pipeline):
+    """Measures something with each frame, and tells an event with the last."""
+
+    async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
+        async for now in camera.frames():
+            yield Reading("occupancy", "yard", now.index)
+            if now.index == 1:
+                yield Event("crowd", "begin", now.time)
+
+
+async def test_readings_leave_the_stream_of_events_in_order() -> None:
+    camera = Camera("gate", watching=NO_WAIT)
+    noted: list[Reading] = []
+    seen: list[Event] = []
+
+    async def run() -> None:
+        async for event in watch(camera, "p", Counting(), IncidentBook(), noted.append):
+            seen.append(event)
+
+    task = asyncio.create_task(run())
+    for i in range(2):
+        await camera.offer(frame(i * 0.2, i))
+    camera.close()
+    await task
+    assert [reading.value for reading in noted] == [0, 1]
+    assert [(event.kind, event.state) for event in seen] == [("crowd", "begin"), ("crowd", "end")]
 
 
 async def test_a_frame_is_given_back_once_when_the_pipeline_raises() -> None:
