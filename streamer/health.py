@@ -29,6 +29,7 @@ _OURS = {
     ("slot", "engine_busy"),
     ("decode", "shed_nonref"),
     ("decode", "shed_nonkey"),
+    ("decode", "rationed"),
 }
 """Stage and outcome of frames that were lost for want of time, not for want of a good picture."""
 CAMERA_KINDS = ("camera_offline", "camera_frozen", "camera_tampered")

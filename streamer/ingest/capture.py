@@ -76,6 +76,8 @@ class Capture:
         self.memory = memory
         self.busy_since: float | None = None
         """Since when the thread is inside the source (CLOCK_MONOTONIC); None while it is not. For the watchdog."""
+        self.share = 1.0
+        """Of each group of pictures, how much is decoded; set by `ration`."""
         self.opening = False
         self.aborted_at: float | None = None
         self._limits = limits
@@ -102,6 +104,13 @@ class Capture:
         """End the thread soon; from any thread."""
         self._stop.set()
         self.abort()
+
+    def ration(self, share: float) -> None:
+        """Decode so much of each group of pictures from now on; from any thread."""
+        self.share = share
+        source = self._source
+        if source is not None:
+            source.ration.share = share
 
     def abort(self) -> None:
         """Shake the source that the thread hangs in; from any thread."""
@@ -130,11 +139,13 @@ class Capture:
         return SourceError("ended", "stopped")
 
     def _open(self) -> Source:
+        limits, spec = self._limits, self.spec
+
         def hold(source: Source) -> None:
             source.counts = self.counts
             self._source = source
+            source.ration.share, source.ration.patience_s = self.share, limits.shed_s
 
-        limits, spec = self._limits, self.spec
         self.opening, self.busy_since = True, self._around.now()
         options = SourceOptions(spec.transport, spec.realtime)
         try:

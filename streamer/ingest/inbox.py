@@ -25,7 +25,10 @@ logger = log.get(__name__)
 
 OUTCOMES = frozenset(
     {
-        *(f"decode/{name}" for name in ("ok", "error", "corrupt", "no_keyframe", "shed_nonref", "shed_nonkey")),
+        *(
+            f"decode/{name}"
+            for name in ("ok", "error", "corrupt", "no_keyframe", "shed_nonref", "shed_nonkey", "rationed")
+        ),
         *("sample/ok", "sample/not_due", "sample/odd_time", "slot/no_slot", "slot/engine_busy", "slot/refused"),
     }
 )
@@ -55,6 +58,8 @@ class Ears:
     clock: Clock
     on_frame: Callable[[Frame], None]
     on_health: Callable[[Health], None]
+    on_late: Callable[[float], None] = lambda late_s: None
+    """Called with how late each picture was through this machine's own fault, in seconds."""
 
 
 class Inbox:
@@ -71,6 +76,8 @@ class Inbox:
             now = ears.clock.monotonic()
             if not (math.isfinite(told.captured_at) and math.isfinite(told.pts) and math.isfinite(told.gap_s)):
                 raise ValueError(f"{told.captured_at}, {told.pts} and {told.gap_s} are not all times")
+            if not 0.0 <= told.late_s < math.inf:
+                raise ValueError(f"late by {told.late_s} s")
             if told.session > _MOST_SESSIONS:
                 raise ValueError(f"session {told.session}")
             if told.captured_at > now + 1.0:
@@ -92,6 +99,7 @@ class Inbox:
             return False
         post.session = max(post.session, frame.session)
         ears.metrics.camera_last_frame_timestamp_seconds.labels(spec.name).set(frame.time)
+        ears.on_late(told.late_s)
         ears.on_frame(frame)
         return True
 

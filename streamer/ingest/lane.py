@@ -8,6 +8,7 @@ no queue in which it could grow old.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -30,6 +31,7 @@ _STAGES = {
     "decode_errors": ("decode", "error"),
     "shed_nonref": ("decode", "shed_nonref"),
     "shed_nonkey": ("decode", "shed_nonkey"),
+    "rationed": ("decode", "rationed"),
     "waiting": ("decode", "no_keyframe"),
 }
 _PLAIN = ("bytes_received", "packets_lost")
@@ -96,6 +98,7 @@ class Lane:
             picture.moment.captured_at,
             picture.pts_s,
             picture.gap_s,
+            max(0.0, time.monotonic() - picture.arrived_at),
         )
         if not self._channel.send(self._header, handover.pack()):
             self._free.append(slot)

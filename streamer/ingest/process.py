@@ -57,6 +57,7 @@ class ReaderProcess:
         self._inbox = Inbox(ears)
         self._pools = pools
         self._numbers = numbers
+        self._share = 1.0
         self._budget = Budget(f"reader {name}", restarts, ears.clock, ears.metrics)
         self._posts: dict[int, Post] = {}
         self._child: Child | None = None
@@ -117,6 +118,11 @@ class ReaderProcess:
         if pool in self._posts and (self._unsent or self._child is None or not self._child.channel.send(order)):
             self._send(order)
 
+    def ration(self, share: float) -> None:
+        """Have so much of each group of pictures decoded."""
+        self._share = share
+        self._send({"op": "ration", "share": share})
+
     async def snapshot(self, camera: str, session: int, index: int, order: dict[str, Any], timeout_s: float) -> bool:
         """Have the evidence of a frame written; False if it was not."""
         pool = next((number for number, post in self._posts.items() if post.spec.name == camera), None)
@@ -139,6 +145,7 @@ class ReaderProcess:
         self._child = Child.start(_MODULE, f"reader {self.name}")
         self._child.listen(self._hear, self._died.set)
         self._send({"op": "hello", "limits": self._settings.limits().header(), "log": self.log_setup})
+        self._send({"op": "ration", "share": self._share})
         for post in self._posts.values():
             self._introduce(post)
 

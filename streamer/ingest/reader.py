@@ -34,6 +34,8 @@ logger = log.get(__name__)
 _LEAVE_SECONDS = 1.5
 _SNAPSHOTS_WAITING = 16
 _M_ARENA_MAX = -8
+_NICE = 5
+"""A third of the weight of the engine and the worker."""
 
 
 class Reader:
@@ -42,6 +44,7 @@ class Reader:
     def __init__(self, channel: Channel):
         self._channel = channel
         self._limits = Limits()
+        self._share = 1.0
         self._lanes: dict[int, Lane] = {}
         """By the number of their slot pool."""
         self._leaving: list[Lane] = []
@@ -73,6 +76,7 @@ class Reader:
         lane = Lane(spec, self._limits, header["session"], pool, self._channel)
         with self._lock:
             self._lanes[pool.pool_id] = lane
+        lane.capture.ration(self._share)
         lane.start()
 
     def _on_remove(self, message: Message) -> None:
@@ -82,6 +86,12 @@ class Reader:
                 self._leaving.append(lane)
         if lane is not None:
             lane.capture.stop()
+
+    def _on_ration(self, message: Message) -> None:
+        self._share = float(message.header["share"])
+        with self._lock:
+            for lane in self._lanes.values():
+                lane.capture.ration(self._share)
 
     def _on_free(self, message: Message) -> None:
         lane = self._lanes.get(message.header["pool"])
@@ -150,6 +160,9 @@ class Reader:
 def main() -> None:
     """The process's main."""
     become_child()
+    # what is decoded already must not wait for what is being decoded: engine and worker come first, and when there is
+    # not time for all it is here that it shows, where pictures can be left out before they cost anything
+    os.nice(_NICE)
     with contextlib.suppress(OSError, AttributeError):  # not glibc: then there are no arenas to bound
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)  # an arena a thread would multiply the memory by the cameras
     Reader(channels.from_fd(int(sys.argv[1]))).run()

@@ -16,6 +16,7 @@ from pathlib import Path
 from streamer.clock import Clock
 from streamer.ingest.health import Health
 from streamer.ingest.inbox import Ears
+from streamer.ingest.load import Load
 from streamer.ingest.process import ReaderProcess
 from streamer.ingest.seating import seat
 from streamer.ingest.settings import IngestSettings
@@ -55,7 +56,9 @@ class Readers:
         self._settings = settings
         self._clock = clock
         self._restarts = restarts or Restarts()
-        self._ears = Ears(metrics, clock, on_frame, on_health)
+        self._load = Load()
+        self._ears = Ears(metrics, clock, on_frame, on_health, self._load.note)
+        metrics.decode_share.set(1.0)
         self._numbers = itertools.count(1)
         self._log = {"style": "human", "level": "info"}
         self._specs: dict[str, CameraSpec] = {}
@@ -73,6 +76,8 @@ class Readers:
             self._start_tasks()
             while True:
                 await self._clock.sleep(_LOOK_SECONDS)
+                if self._load.judge():
+                    self._ration()
                 self._leaving = [task for task in self._leaving if not task.done()]
                 for process in self._processes.values():
                     process.look_after()
@@ -82,6 +87,12 @@ class Readers:
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), *self._leaving, return_exceptions=True)
             self._tasks.clear()
+
+    def _ration(self) -> None:
+        """Tell all readers how much to decode."""
+        self._ears.metrics.decode_share.set(self._load.share)
+        for process in self._processes.values():
+            process.ration(self._load.share)
 
     def set_cameras(self, specs: Sequence[CameraSpec]) -> None:
         """Read exactly these cameras; those whose spec did not change go on undisturbed."""
@@ -151,6 +162,7 @@ class Readers:
         if name not in self._processes:
             process = ReaderProcess(name, self._settings, self._ears, self._pools, self._numbers, self._restarts)
             process.log_setup = self._log
+            process.ration(self._load.share)
             self._processes[name] = process
         return self._processes[name]
 

@@ -14,6 +14,7 @@ import av.error
 from av.codec.context import Flags
 
 from streamer.errors import SourceError
+from streamer.sources.ration import Ration
 from streamer.sources.rtp import AccessUnit
 from streamer.sources.source import Counts, Picture, Shed
 
@@ -35,9 +36,12 @@ class Decoder:
         parameter_sets: Annex B parameter sets from the description, if any.
         clock_rate: ticks a second of the units' timestamps.
         counts: what it counts into.
+        ration: which pictures are decoded; None: all.
     """
 
-    def __init__(self, codec: str, parameter_sets: bytes, clock_rate: int, counts: Counts):
+    def __init__(
+        self, codec: str, parameter_sets: bytes, clock_rate: int, counts: Counts, ration: Ration | None = None
+    ):
         if codec not in _CODECS:
             raise SourceError("unsupported", f"codec {codec[:20]!r}")
         context = av.CodecContext.create(_CODECS[codec], "r")
@@ -48,6 +52,7 @@ class Decoder:
             context.extradata = parameter_sets
         self._context = context
         self._counts = counts
+        self._ration = ration or Ration()
         self._clock_rate = clock_rate
         self._time_base = Fraction(1, clock_rate)
         self._began_at: float | None = None
@@ -75,6 +80,10 @@ class Decoder:
             counts.waiting += 1
             return []
         self._turn(unit)
+        late_s = time.monotonic() - unit.arrived_at
+        if not self._ration.admits(unit.key, unit.ticks / self._clock_rate, late_s):
+            counts.rationed += 1
+            return []
         if self._shed == "nonkey" and not unit.key:
             counts.shed_nonkey += 1
             return []

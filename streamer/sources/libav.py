@@ -87,6 +87,10 @@ class LibavSource(Source):
             self._clean = True
         if packet.is_corrupt:
             self._clean = False
+        at_s = float(packet.pts * packet.time_base) if packet.pts is not None and packet.time_base else now
+        if not self.ration.admits(packet.is_keyframe, at_s):
+            self.counts.rationed += 1
+            return []
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):

@@ -58,7 +58,7 @@ class RtspSource(Source):
         dialog = Dialog(wire, self._address, deadline_at)
         description = dialog.describe()
         video = description.video
-        decoder = Decoder(video.codec, video.parameter_sets, video.clock_rate, self.counts)
+        decoder = Decoder(video.codec, video.parameter_sets, video.clock_rate, self.counts, self.ration)
         units = H265(video.donl) if video.codec == "h265" else H264()
         self._link = _Link(wire, dialog, Receiver(units, video.payload_type), decoder)
         self.clock_rate = video.clock_rate

@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from streamer.sources.ration import Ration
+
 Shed = Literal["none", "nonref", "nonkey"]
 """What decoding leaves out when it cannot keep up: nothing, pictures that no other needs, all but keyframes."""
 
@@ -52,6 +54,7 @@ class Counts:
     decode_errors: int = 0
     shed_nonref: int = 0
     shed_nonkey: int = 0
+    rationed: int = 0
     waiting: int = 0
     """Encoded pictures left out because no keyframe had come yet."""
     packets: int = 0
@@ -67,6 +70,7 @@ class Counts:
             self.decode_errors,
             self.shed_nonref,
             self.shed_nonkey,
+            self.rationed,
             self.waiting,
             self.packets,
             self.packets_lost,
@@ -82,6 +86,8 @@ class Source(ABC):
     def __init__(self) -> None:
         self.counts = Counts()
         """What it counts into; may be replaced before `open`, to go on counting where another source ended."""
+        self.ration = Ration()
+        """Which pictures are decoded at all; asked by those sources that can leave some out."""
         self.waited = False
         """Whether the last `read` had to wait for data: whatever lag there is then is not this machine's."""
 

@@ -1,4 +1,5 @@
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +29,8 @@ def lane():
 
 
 def analyzed(index, session=1):
-    return Analyzed(session, index, Moment(5.0, 0.0), 2.0, 0.5, np.full((6, 8, 3), index, np.uint8), f"frame {index}")
+    pixels = np.full((6, 8, 3), index, np.uint8)
+    return Analyzed(session, index, Moment(5.0, 0.0), 2.0, 0.5, pixels, time.monotonic() - 0.25, f"frame {index}")
 
 
 def test_a_slot_goes_out_and_comes_back(lane):
@@ -38,8 +40,11 @@ def test_a_slot_goes_out_and_comes_back(lane):
     assert camera.deliver(analyzed(3)) == "no_slot"
     first, second = engine.drain()
     assert first.header == {"op": "frame", "pool": 3}
-    told = Handover(0, 2, width=8, height=6, session=1, frame_index=1, captured_at=5.0, pts=2.0, gap_s=0.5)
-    assert Handover.unpack(first.body) == told
+    told = Handover.unpack(first.body)
+    assert told.late_s == pytest.approx(0.25, abs=0.2)
+    assert told == Handover(
+        0, 2, width=8, height=6, session=1, frame_index=1, captured_at=5.0, pts=2.0, gap_s=0.5, late_s=told.late_s
+    )
     later = Handover.unpack(second.body)
     assert pool.view(later.slot, later.generation, 8, 6).max() == 2
     camera.free(0)

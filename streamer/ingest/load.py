@@ -1,0 +1,53 @@
+"""How much of their video all cameras decode, so that what is analysed stays fresh when the machine is too small.
+
+Readers say of each picture how late it was through no fault of the network: from the instant at which the kernel had
+its last byte until it lay in its slot. When the latest tenth is too late there is more to decode than there is time,
+and every camera decodes a smaller share of each group of pictures (`sources.ration`); when all are in time the share
+grows again, slowly. One share for all is what makes it fair: no camera starves because others came first. Pure
+arithmetic; one object an engine, used by `readers` on its loop.
+"""
+
+from __future__ import annotations
+
+from streamer.sources.ration import LEAST
+
+LATE_S = 0.07
+"""Too late. Set by measurement: below it two thirds of a small machine lay idle under overload, because one keyframe
+more or less already counts; with 0.1 s results were three times as old, for no more of them."""
+EARLY_S = 0.045
+_GROW = 0.015
+"""Added to the share at each look without late pictures: what is cut too much is back within some ten seconds."""
+_CUT = 0.75
+"""The most that one look takes away: what is late now was decoded at the share of before."""
+_QUANTILE = 0.9
+_MOST = 4096
+_FEW = 5
+
+
+class Load:
+    """Sets the share from how late pictures are."""
+
+    def __init__(self) -> None:
+        self.share = 1.0
+        """Of each group of pictures, how much is to be decoded; 0..1."""
+        self._late: list[float] = []
+        self._was_late = False
+
+    def note(self, late_s: float) -> None:
+        """A picture was in its slot so many seconds after its last byte was on this machine."""
+        if len(self._late) < _MOST:
+            self._late.append(late_s)
+
+    def judge(self) -> bool:
+        """Set the share from what was noted since the last call, twice a second; whether it changed."""
+        late, self._late = sorted(self._late), []
+        if len(late) < _FEW:
+            return False  # hardly anything to go by
+        before, worst_s = self.share, late[int(_QUANTILE * (len(late) - 1))]
+        # a hiccup is over by the next look; an overload is not
+        was_late, self._was_late = self._was_late or before < 1.0, worst_s > LATE_S
+        if was_late and self._was_late:
+            self.share = max(LEAST, self.share * max(_CUT, LATE_S / worst_s))
+        elif worst_s < EARLY_S:
+            self.share = min(1.0, self.share + _GROW)
+        return self.share != before
