@@ -71,6 +71,7 @@ def test_processes_and_moments_are_averaged() -> None:
             "paced_plain_ms": 65.0,
             "detections": 3.0,
         },
+        **{"paced_bare_ms": 55.0, "paced_plain_ms": 65.0},
         **{"batch": 2, "runtime": "onnxruntime f32", "input": "416x256"},
     }
     other = {**one, "decode_ms": 30.0, "plain_ms": 80.0}

@@ -129,7 +129,7 @@ def test_json_is_one_object_and_nothing_else(pretend: list[Load], capsys: pytest
     found = json.loads(capsys.readouterr().out)
     assert found["run"]["cameras"] == 4
     assert found["ratios"]["bare floor, in one go"] == pytest.approx(1.25)
-    assert found["ratio_to_plain"] == pytest.approx(1.0)
+    assert found["ratios"]["plain code, in one go"] == pytest.approx(1.0)
     assert found["floor"]["mean"]["bare_ms"] == 64.0
     assert found["load"]["model"] == "motion"
     command.bench(_given("--find-capacity", "--overload", "0", "--json", "--no-floor"))
