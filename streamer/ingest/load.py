@@ -15,10 +15,13 @@ LATE_S = 0.07
 """Too late. Set by measurement: below it two thirds of a small machine lay idle under overload, because one keyframe
 more or less already counts; with 0.1 s results were three times as old, for no more of them."""
 EARLY_S = 0.045
-_GROW = 0.015
-"""Added to the share at each look without late pictures: what is cut too much is back within some ten seconds."""
+_GROW = 0.02
+"""Added to the share at each look without late pictures, to begin with."""
 _CUT = 0.75
 """The most that one look takes away: what is late now was decoded at the share of before."""
+_PATIENCE = 3
+"""Late looks in a row, half a second each, that make an overload of it."""
+_BOLDER = 2
 _QUANTILE = 0.9
 _MOST = 4096
 _FEW = 5
@@ -31,7 +34,7 @@ class Load:
         self.share = 1.0
         """Of each group of pictures, how much is to be decoded; 0..1."""
         self._late: list[float] = []
-        self._was_late = False
+        self._late_looks = self._early_looks = 0
 
     def note(self, late_s: float) -> None:
         """A picture was in its slot so many seconds after its last byte was on this machine."""
@@ -44,10 +47,12 @@ class Load:
         if len(late) < _FEW:
             return False  # hardly anything to go by
         before, worst_s = self.share, late[int(_QUANTILE * (len(late) - 1))]
-        # a hiccup is over by the next look; an overload is not
-        was_late, self._was_late = self._was_late or before < 1.0, worst_s > LATE_S
-        if was_late and self._was_late:
-            self.share = max(LEAST, self.share * max(_CUT, LATE_S / worst_s))
-        elif worst_s < EARLY_S:
-            self.share = min(1.0, self.share + _GROW)
+        self._late_looks = self._late_looks + 1 if worst_s > LATE_S else 0
+        self._early_looks = self._early_looks + 1 if worst_s < EARLY_S else 0
+        # a hiccup is over by the next looks; an overload is not
+        if self._late_looks >= (_PATIENCE if before == 1.0 else 1):
+            self.share = max(LEAST, before * max(_CUT, LATE_S / worst_s))
+        elif self._early_looks:
+            # the longer all goes well, the bolder: what was no overload must not cost many seconds
+            self.share = min(1.0, before + _GROW * (1 + self._early_looks // _BOLDER))
         return self.share != before
