@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from streamer.sources.ration import LEAST
 
-LATE_S = 0.07
+LATE_S = 0.055
 """Too late. Set by measurement: below it two thirds of a small machine lay idle under overload, because one keyframe
 more or less already counts; with 0.1 s results were three times as old, for no more of them."""
-EARLY_S = 0.045
+EARLY_S = 0.035
 _GROW = 0.02
 """Added to the share at each look without late pictures, to begin with."""
 _CUT = 0.75

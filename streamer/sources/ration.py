@@ -10,7 +10,7 @@ from __future__ import annotations
 
 LEAST = 0.05
 """The smallest share: keyframes, and hardly more."""
-STALE_S = 0.2
+STALE_S = 0.15
 """While decoding is rationed, a group is given up once its pictures are so late: its results would be old, and the next
 keyframe is a fresh start."""
 _HAIR_S = 1e-6
