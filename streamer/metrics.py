@@ -58,9 +58,7 @@ class Metrics:
         self.bytes_received = counter("received_bytes", "Encoded video received", "camera")
         # frames: stage is decode, sample, slot, mailbox or analyze; outcome is ok, or the reason of the drop
         self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
-        self.decode_share = gauge(
-            "decode_share", "Share of each group of pictures that is decoded; 1 unless overloaded"
-        )
+        self.decode_share = gauge("decode_share", "Share of all video that is decoded; 1 unless overloaded")
         self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
         # inference
         self.batch_size = _QuickHistogram(

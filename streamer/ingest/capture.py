@@ -78,6 +78,8 @@ class Capture:
         """Since when the thread is inside the source (CLOCK_MONOTONIC); None while it is not. For the watchdog."""
         self.share = 1.0
         """Of each group of pictures, how much is decoded; set by `ration`."""
+        self.phase = 0.0
+        """Which groups those are; see `Ration`."""
         self.opening = False
         self.aborted_at: float | None = None
         self._limits = limits
@@ -144,7 +146,8 @@ class Capture:
         def hold(source: Source) -> None:
             source.counts = self.counts
             self._source = source
-            source.ration.share, source.ration.patience_s = self.share, limits.shed_s
+            ration = source.ration
+            ration.share, ration.phase, ration.patience_s = self.share, self.phase, limits.shed_s
 
         self.opening, self.busy_since = True, self._around.now()
         options = SourceOptions(spec.transport, spec.realtime)
@@ -159,6 +162,7 @@ class Capture:
         session.begin(now())
         while not self._stop.is_set():
             self.busy_since = now()
+            source.cpu_at = time.thread_time()
             try:
                 pictures = source.read()
             except SourceError as error:

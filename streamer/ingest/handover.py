@@ -25,7 +25,7 @@ class Handover(NamedTuple):
     pts: float
     gap_s: float
     late_s: float
-    """From the picture's last byte on this machine until it lay in its slot."""
+    """How long it waited for its turn, from its last byte on this machine until it lay in its slot."""
 
     def pack(self) -> bytes:
         """The message's body."""

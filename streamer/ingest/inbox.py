@@ -59,7 +59,7 @@ class Ears:
     on_frame: Callable[[Frame], None]
     on_health: Callable[[Health], None]
     on_late: Callable[[float], None] = lambda late_s: None
-    """Called with how late each picture was through this machine's own fault, in seconds."""
+    """Called with how long each picture had to wait for its turn on this machine, in seconds."""
 
 
 class Inbox:

@@ -24,6 +24,8 @@ from streamer.ingest.session import Analyzed, Memory
 from streamer.ingest.spec import CameraSpec, Limits
 from streamer.slots import SlotPool
 
+_GOLDEN = 0.6180339887
+"""Its multiples spread most evenly: of any few cameras, as many decode at a time as of any others."""
 _KEPT = 3
 """Full-size pictures kept for evidence: 4 MB of 720p, over half a second at 5 a second."""
 _STAGES = {
@@ -44,6 +46,7 @@ class Lane:
         look = PictureCheck(limits.frozen_s, limits.black_s)
         self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), session)
         self.capture = Capture(spec, limits, self.memory, self)
+        self.capture.phase = pool.pool_id * _GOLDEN % 1.0
         self._pool = pool
         self._channel = channel
         self._header = header(pool.pool_id)
@@ -98,7 +101,7 @@ class Lane:
             picture.moment.captured_at,
             picture.pts_s,
             picture.gap_s,
-            max(0.0, time.monotonic() - picture.arrived_at),
+            _waited_s(picture),
         )
         if not self._channel.send(self._header, handover.pack()):
             self._free.append(slot)
@@ -143,6 +146,12 @@ class Lane:
         finally:
             self._kept.clear()
             self._pool.close()
+
+
+def _waited_s(picture: Analyzed) -> float:
+    """How long a picture has waited on this machine for its turn: all that was not work for it."""
+    work_s = time.thread_time() - picture.cpu_at
+    return max(0.0, time.monotonic() - picture.arrived_at - work_s)
 
 
 def hung(lanes: Iterator[Lane], limits: Limits, now: float) -> str | None:

@@ -1,10 +1,10 @@
 """How much of their video all cameras decode, so that what is analysed stays fresh when the machine is too small.
 
-Readers say of each picture how late it was through no fault of the network: from the instant at which the kernel had
-its last byte until it lay in its slot. When the latest tenth is too late there is more to decode than there is time,
-and every camera decodes a smaller share of each group of pictures (`sources.ration`); when all are in time the share
-grows again, slowly. One share for all is what makes it fair: no camera starves because others came first. Pure
-arithmetic; one object an engine, used by `readers` on its loop.
+Readers say of each picture how long it waited for its turn: from the instant at which the kernel had its last byte
+until it lay in its slot, less the time that was work for it (a large picture is no overload). When the latest tenth
+waits too long there is more to do than there is time, and every camera decodes a smaller share of its pictures
+(`sources.ration`); else the share grows again. One share for all is what makes it fair: no camera starves because
+others came first. Pure arithmetic; one object an engine, used by `readers` on its loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LATE_S = 0.055
 more or less already counts; with 0.1 s results were three times as old, for no more of them."""
 EARLY_S = 0.035
 _GROW = 0.02
-"""Added to the share at each look without late pictures, to begin with."""
+"""Added to the share at each look without late pictures, to begin with; a quarter of it while they are nearly late."""
 _CUT = 0.75
 """The most that one look takes away: what is late now was decoded at the share of before."""
 _PATIENCE = 3
@@ -32,12 +32,12 @@ class Load:
 
     def __init__(self) -> None:
         self.share = 1.0
-        """Of each group of pictures, how much is to be decoded; 0..1."""
+        """Of all pictures, how much is to be decoded; 0..1."""
         self._late: list[float] = []
         self._late_looks = self._early_looks = 0
 
     def note(self, late_s: float) -> None:
-        """A picture was in its slot so many seconds after its last byte was on this machine."""
+        """A picture waited for so many seconds."""
         if len(self._late) < _MOST:
             self._late.append(late_s)
 
@@ -52,7 +52,8 @@ class Load:
         # a hiccup is over by the next looks; an overload is not
         if self._late_looks >= (_PATIENCE if before == 1.0 else 1):
             self.share = max(LEAST, before * max(_CUT, LATE_S / worst_s))
-        elif self._early_looks:
+        elif not self._late_looks:
             # the longer all goes well, the bolder: what was no overload must not cost many seconds
-            self.share = min(1.0, before + _GROW * (1 + self._early_looks // _BOLDER))
+            boldness = 1 + self._early_looks // _BOLDER if self._early_looks else 0.25
+            self.share = min(1.0, before + _GROW * boldness)
         return self.share != before

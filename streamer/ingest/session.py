@@ -47,6 +47,8 @@ class Analyzed:
     """uint8 (H, W, 3) RGB."""
     arrived_at: float
     """CLOCK_MONOTONIC when its last byte was on this machine."""
+    cpu_at: float
+    """The thread's processor time before anything was done for it, in seconds."""
     frame: Any
     """The full-size av.VideoFrame, for evidence."""
 
@@ -179,7 +181,7 @@ class Session:
         self._judge(pixels, moment.captured_at)
         analyzed = Analyzed(
             *(memory.session, self._index, moment, picture.pts_s, self._gap(moment)),
-            *(pixels, picture.arrived_at, picture.frame),
+            *(pixels, picture.arrived_at, self._source.cpu_at, picture.frame),
         )
         outcome = self._outlet.deliver(analyzed)
         memory.drops["sample" if outcome == "ok" else "slot", outcome] += 1

@@ -88,6 +88,8 @@ class Source(ABC):
         """What it counts into; may be replaced before `open`, to go on counting where another source ended."""
         self.ration = Ration()
         """Which pictures are decoded at all; asked by those sources that can leave some out."""
+        self.cpu_at = 0.0
+        """The reading thread's processor time when the last `read` began; set by who calls it."""
         self.waited = False
         """Whether the last `read` had to wait for data: whatever lag there is then is not this machine's."""
 

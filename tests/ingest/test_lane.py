@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +31,8 @@ def lane():
 
 def analyzed(index, session=1):
     pixels = np.full((6, 8, 3), index, np.uint8)
-    return Analyzed(session, index, Moment(5.0, 0.0), 2.0, 0.5, pixels, time.monotonic() - 0.25, f"frame {index}")
+    begun = time.monotonic() - 0.25, time.thread_time()
+    return Analyzed(session, index, Moment(5.0, 0.0), 2.0, 0.5, pixels, *begun, f"frame {index}")
 
 
 def test_a_slot_goes_out_and_comes_back(lane):
@@ -49,6 +51,16 @@ def test_a_slot_goes_out_and_comes_back(lane):
     assert pool.view(later.slot, later.generation, 8, 6).max() == 2
     camera.free(0)
     assert camera.deliver(analyzed(4)) == "ok"
+
+
+def test_work_for_a_picture_is_not_waiting(lane):
+    camera, engine, _ = lane
+    picture = analyzed(1)
+    assert camera.deliver(replace(picture, cpu_at=picture.cpu_at - 0.2)) == "ok"
+    assert camera.deliver(replace(picture, cpu_at=picture.cpu_at - 9.0)) == "ok"
+    worked, only_worked = (Handover.unpack(message.body).late_s for message in engine.drain())
+    assert worked == pytest.approx(0.05, abs=0.04)
+    assert only_worked == 0.0
 
 
 def test_an_engine_that_does_not_listen_costs_no_slot(lane):

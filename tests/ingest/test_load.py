@@ -52,13 +52,13 @@ def test_it_grows_again_slowly_and_to_the_full() -> None:
     assert rest.count(1.0) > 10
 
 
-def test_between_late_and_early_nothing_changes() -> None:
-    load = Load()
+def test_between_late_and_early_it_grows_more_slowly_but_never_gets_stuck() -> None:
+    load, early = Load(), Load()
     low = looks(load, 1.0, 3)[-1]
-    assert looks(load, (EARLY_S + LATE_S) / 2, 5) == [low] * 5
-    for _ in range(20):
-        load.note((EARLY_S + LATE_S) / 2)
-    assert not load.judge()
+    looks(early, 1.0, 3)
+    slow = looks(load, (EARLY_S + LATE_S) / 2, 5)[-1]
+    assert low < slow < looks(early, 0.0, 5)[-1]
+    assert looks(load, (EARLY_S + LATE_S) / 2, 200)[-1] == 1.0
 
 
 def test_a_few_late_ones_among_many_are_no_overload() -> None:
