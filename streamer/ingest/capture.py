@@ -25,6 +25,7 @@ from streamer.ingest.spec import CameraSpec, Limits
 from streamer.log import secrets
 from streamer.sources.address import Address, parse
 from streamer.sources.live import open_live
+from streamer.sources.ration import Ration
 from streamer.sources.source import Counts, Source, SourceOptions
 
 logger = log.get(__name__)
@@ -78,6 +79,7 @@ class Capture:
         """Since when the thread is inside the source (CLOCK_MONOTONIC); None while it is not. For the watchdog."""
         self.share = 1.0
         """Of each group of pictures, how much is decoded; set by `ration`."""
+        self.whole = False
         self.phase = 0.0
         """Which groups those are; see `Ration`."""
         self.opening = False
@@ -107,12 +109,19 @@ class Capture:
         self._stop.set()
         self.abort()
 
-    def ration(self, share: float) -> None:
-        """Decode so much of each group of pictures from now on; from any thread."""
+    def ration(self, share: float, whole: bool | None = None) -> None:
+        """Decode so much of the video from now on, in whole groups of pictures or not; from any thread."""
         self.share = share
+        self.whole = self.whole if whole is None else whole
         source = self._source
         if source is not None:
-            source.ration.share = share
+            source.ration.share, source.ration.whole = share, self.whole
+
+    @property
+    def rationing(self) -> Ration | None:
+        """That of the connection, while there is one."""
+        source = self._source
+        return None if source is None else source.ration
 
     def abort(self) -> None:
         """Shake the source that the thread hangs in; from any thread."""
@@ -147,7 +156,8 @@ class Capture:
             source.counts = self.counts
             self._source = source
             ration = source.ration
-            ration.share, ration.phase, ration.patience_s = self.share, self.phase, limits.shed_s
+            ration.share, ration.whole = self.share, self.whole
+            ration.phase, ration.patience_s = self.phase, limits.shed_s
 
         self.opening, self.busy_since = True, self._around.now()
         options = SourceOptions(spec.transport, spec.realtime)

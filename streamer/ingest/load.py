@@ -22,6 +22,8 @@ _CUT = 0.75
 _PATIENCE = 3
 """Late looks in a row, half a second each, that make an overload of it."""
 _BOLDER = 2
+_SETTLE = 3
+"""Looks that are passed over after a cut: groups of pictures that have begun are decoded to their end."""
 _QUANTILE = 0.9
 _MOST = 4096
 _FEW = 5
@@ -34,7 +36,7 @@ class Load:
         self.share = 1.0
         """Of all pictures, how much is to be decoded; 0..1."""
         self._late: list[float] = []
-        self._late_looks = self._early_looks = 0
+        self._late_looks = self._early_looks = self._settling = 0
 
     def note(self, late_s: float) -> None:
         """A picture waited for so many seconds."""
@@ -46,12 +48,16 @@ class Load:
         late, self._late = sorted(self._late), []
         if len(late) < _FEW:
             return False  # hardly anything to go by
+        if self._settling > 0:
+            self._settling -= 1
+            return False
         before, worst_s = self.share, late[int(_QUANTILE * (len(late) - 1))]
         self._late_looks = self._late_looks + 1 if worst_s > LATE_S else 0
         self._early_looks = self._early_looks + 1 if worst_s < EARLY_S else 0
         # a hiccup is over by the next looks; an overload is not
         if self._late_looks >= (_PATIENCE if before == 1.0 else 1):
             self.share = max(LEAST, before * max(_CUT, LATE_S / worst_s))
+            self._settling = _SETTLE
         elif not self._late_looks:
             # the longer all goes well, the bolder: what was no overload must not cost many seconds
             boldness = 1 + self._early_looks // _BOLDER if self._early_looks else 0.25

@@ -28,6 +28,7 @@ from streamer.ingest.snapshot import write_snapshot
 from streamer.ingest.spec import HUNG_STATUS, CameraSpec, Limits
 from streamer.slots import SlotPool
 from streamer.sources.address import parse
+from streamer.sources.ration import together
 
 logger = log.get(__name__)
 
@@ -138,7 +139,15 @@ class Reader:
                 self._channel.send({"op": "hung", "camera": stuck})
                 os._exit(HUNG_STATUS)
             if beat % 2:
+                self._take_turns(lanes)
                 self._report(lanes)
+
+    def _take_turns(self, lanes: dict[int, Lane]) -> None:
+        """Let cameras whose groups of pictures begin together decode them in turn, while not all can be decoded."""
+        if self._share < 1.0:
+            whole = together([ration for lane in lanes.values() if (ration := lane.capture.rationing) is not None])
+            for lane in lanes.values():
+                lane.capture.ration(self._share, whole)
 
     def _report(self, lanes: dict[int, Lane]) -> None:
         for pool, lane in lanes.items():

@@ -80,6 +80,8 @@ class Decoder:
             counts.waiting += 1
             return []
         self._turn(unit)
+        if unit.key:
+            self._ration.began_at = unit.arrived_at
         late_s = time.monotonic() - unit.arrived_at
         if not self._ration.admits(unit.key, unit.ticks / self._clock_rate, late_s):
             counts.rationed += 1

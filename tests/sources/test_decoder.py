@@ -59,10 +59,11 @@ def test_groups_are_left_out_while_decoding_is_rationed(monkeypatch):
     decoder = Decoder("h264", b"", 90000, counts, ration)
     stream = access_units(encode(24, gop=6))
     run(stream[:6], decoder=decoder)
-    ration.share = 0.5
+    ration.share, ration.whole = 0.5, True
     out, _ = run(stream[6:], decoder=decoder)
     assert [len(pictures) for pictures in out] == [0] * 6 + [1] * 6 + [0] * 6
     assert all(p.clean for pictures in out for p in pictures)
+    assert ration.began_at == stream[18].arrived_at
     assert (counts.rationed, counts.decode_errors) == (12, 0)
     assert counts.units == counts.decoded + counts.rationed
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.sources.ration import STALE_S, Ration
+from streamer.sources.ration import STALE_S, Ration, together
 
 FPS = 15
 
@@ -21,10 +21,10 @@ def admitted(ration: Ration, groups: int, length: int = 30, begin: int = 0, late
     return found
 
 
-def rationed(share: float, length: int = 30, phase: float = 0.0) -> Ration:
+def rationed(share: float, length: int = 30, phase: float = 0.0, whole: bool = True) -> Ration:
     """One that knows how long groups are."""
     ration = Ration()
-    ration.phase = phase
+    ration.phase, ration.whole = phase, whole
     admitted(ration, 2, length, begin=-2 * length)
     ration.share = share
     return ration
@@ -32,6 +32,11 @@ def rationed(share: float, length: int = 30, phase: float = 0.0) -> Ration:
 
 def test_everything_while_there_is_time() -> None:
     assert admitted(Ration(), 3, late_s=0.9) == [30] * 3
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 15), (0.1, 3), (0.9, 27), (0.01, 1)])
+def test_the_first_part_of_each_group(share: float, expected: int) -> None:
+    assert admitted(rationed(share, whole=False), 3) == [expected] * 3
 
 
 def test_half_of_the_groups_whole() -> None:
@@ -113,9 +118,23 @@ def test_a_clock_that_jumps_does_not_blind(jump: float) -> None:
     assert sum(found) == 3 * 30
 
 
-@given(st.floats(0.05, 1.0), st.integers(5, 150), st.floats(0, 0.999))
-def test_as_much_as_its_share(share: float, length: int, phase: float) -> None:
-    ration = rationed(share, length, phase)
+@given(st.floats(0.05, 1.0), st.integers(5, 150), st.floats(0, 0.999), st.booleans())
+def test_as_much_as_its_share(share: float, length: int, phase: float, whole: bool) -> None:
+    ration = rationed(share, length, phase, whole)
     groups = 40
     total = sum(admitted(ration, groups, length))
     assert abs(total - share * groups * length) <= 2 * length + 2 * groups
+
+
+def began(at: float | None, length: int = 30) -> Ration:
+    ration = rationed(0.5, length)
+    ration.began_at = at
+    return ration
+
+
+def test_groups_that_begin_together_are_told_from_spread_ones() -> None:
+    assert together([began(100.0 + 0.1 * i + 2.0 * (i % 3)) for i in range(8)])
+    assert not together([began(100.0 + 2.0 * i / 8) for i in range(8)])
+    assert not together([began(100.0), began(100.0)]), "two cameras are no crowd"
+    assert not together([began(None) for _ in range(8)])
+    assert not together([Ration() for _ in range(8)])
