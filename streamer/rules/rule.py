@@ -50,6 +50,10 @@ class Rule(BaseModel):
         """Names that a camera must have: ``{"zones": [...], "lines": [...], "lanes": [...]}``; for `check`."""
         return {}
 
+    def ground_needed(self) -> bool:
+        """Whether a camera must have a ground plane; for `check`."""
+        return False
+
     def holds_at(self, time: float) -> bool:
         """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""
         return self.when is None or time < _EPOCH_S or self.when.holds(time)
