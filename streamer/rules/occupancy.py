@@ -1,9 +1,9 @@
 """Occupancy: how many are in a zone now, how many came and went, and whether there are too many.
 
 Somebody is in once they were seen inside for `min_seconds`, and out once they were seen outside for as long, or not at
-all for `leave_seconds`. All of it is measured: how many are in is the level `streamer_level{kind="occupancy"}`, who came
-and went are counts, `streamer_counts_total{kind="occupancy", direction="in"}` and `"out"`. An event tells of more than
-`max_count`, if that is set.
+all for `leave_seconds`. How many are in is a level, `streamer_level{kind="occupancy"}`; who came and went are counts,
+`streamer_counts_total{kind="occupancy"}` with the direction `in` or `out`. An event tells of more than `max_count`, if
+that is set.
 """
 
 from __future__ import annotations
