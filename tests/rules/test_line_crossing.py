@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from streamer.errors import InputError
 from streamer.places import LineSettings, Places
 from streamer.rules.line_crossing import LineCrossing
 from tests.acting import Actor, stands, walks
-from tests.rules import properties
-from tests.rules.properties import Case, Disturbed, same, told
+from tests.rules.properties import Case, told
 
 PLACES = Places.build(
     lines={
@@ -73,7 +72,6 @@ def test_forward_is_from_the_arrows_left_to_its_right_as_seen(
 
 def sway(amplitude: float) -> Actor:
     """Comes to the line, sways on it for ten seconds, and goes on."""
-    import math
 
     def where(t: float) -> tuple[float, float] | None:
         if t < 4:
@@ -157,24 +155,3 @@ def test_a_line_that_is_not_drawn_is_named() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         LineCrossing.model_validate(wrong)
-
-
-@settings(max_examples=25)
-@given(properties.clocks(20), st.sampled_from([0.0, 1e4, 1.8e9]))
-def test_neither_the_rate_nor_the_time_changes_what_is_told(at: list[float], offset_s: float) -> None:
-    same(told(BOTH_WAYS, Disturbed(at=at, offset_s=offset_s)), told(BOTH_WAYS), max(properties.longest(at), 0.2))
-
-
-@settings(max_examples=25)
-@given(properties.holes(20), st.lists(st.floats(0, 20), max_size=3).map(tuple))
-def test_neither_missing_answers_nor_new_numbers_change_what_is_told(
-    unknown: tuple[tuple[float, float], ...], switches: tuple[float, ...]
-) -> None:
-    # who crosses while nobody answers is told when somebody does
-    found = told(BOTH_WAYS, Disturbed(unknown=unknown, switches=switches))
-    same(found, told(BOTH_WAYS), 0.4 + sum(end - begin for begin, end in unknown))
-
-
-@given(st.lists(st.sampled_from([14.0, 15.5, 17.0]), max_size=2, unique=True).map(sorted))
-def test_a_session_may_be_cut_where_nobody_is_on_the_way(cuts: list[float]) -> None:
-    same(told(BOTH_WAYS, Disturbed(cuts=tuple(cuts))), told(BOTH_WAYS), 0.0)
