@@ -123,7 +123,7 @@ def _plaza(seconds: float | None, seed: int) -> Scene:
     ]
     actors = (
         cast.person("member", 1.0, (-0.05, 0.66), go(0.34, 0.68), go(0.36, 0.36), go(-0.05, 0.34)),
-        cast.person("follower", 2.3, (-0.05, 0.8), go(0.36, 0.8, 1.5), go(0.4, 0.4, 1.5), go(-0.05, 0.37, 1.5)),
+        cast.person("follower", 3.3, (-0.05, 0.8), go(0.36, 0.8, 1.5), go(0.4, 0.4, 1.5), go(-0.05, 0.37, 1.5)),
         *gathering,
         cast.person("turns-back", 22.0, (-0.05, 0.75), go(0.24, 0.75), stay(2), go(-0.05, 0.75)),
         cast.person("brisk", 34.0, (1.05, 0.5), go(-0.05, 0.45, 2.1)),
