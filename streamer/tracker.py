@@ -134,6 +134,7 @@ class Tracker:
         step_s = 0.0 if self._before_at is None else time - self._before_at
         # for boxes that are no flash of the detector only: in the first comparison, of the more confident boxes
         self._library.iou.reach = min(_REACH_S * step_s, _FARTHEST)
+        self._library.iou.fresh = sum(track.tracker_id == -1 for track in self._library.tracks)  # new ones come last
         self._library.iou.sure = confidence[confidence >= self._settings.high_confidence] >= _SURE
         found = self._library.update(
             _Boxes(boxes * _SCALE, confidence, np.arange(len(detections))),
