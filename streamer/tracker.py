@@ -27,6 +27,13 @@ _SCALE = 1000.0
 """The library's Kalman noise is in pixels: a square of 1000 stands for the frame."""
 _APART = 10.0
 """Offset between kinds, in frames: boxes of two kinds never overlap."""
+_REACH_S = 2.5
+"""How far a lone thing may move in a second, in the longer sides of its box as fractions, and still be found again: who
+runs at 7 m/s, seen in a picture of 16:9."""
+_FARTHEST = 1.25
+"""Beyond so many longer sides it is anybody's guess who came."""
+_SURE = 0.5
+"""Only a box that is so confident is found again so far away: at lower ones detectors see things that are not there."""
 _KINDS = {"truck": "car", "bus": "car", "train": "car"}
 """Labels that detectors confuse from frame to frame and that are one thing to a tracker."""
 
@@ -53,7 +60,7 @@ class _Seen:
     """Capture time of the first sighting."""
     last_known: float
     """Known time, which unknown answers stop."""
-    box: Any
+    box: list[float]
     confidence: float
     votes: dict[int, float] = field(default_factory=dict)
     """Summed confidence by label: a van that is a truck for one frame stays a car."""
@@ -124,9 +131,20 @@ class Tracker:
         weak = _parts(boxes, detections.confidence, self._settings.part_overlap)
         below = np.float32(self._settings.high_confidence - 0.01)
         confidence = np.where(weak, np.minimum(detections.confidence, below), detections.confidence)
+        step_s = 0.0 if self._before_at is None else time - self._before_at
+        # for boxes that are no flash of the detector only: in the first comparison, of the more confident boxes
+        self._library.iou.reach = min(_REACH_S * step_s, _FARTHEST)
+        self._library.iou.fresh = sum(track.tracker_id == -1 for track in self._library.tracks)  # new ones come last
+        self._library.iou.sure = confidence[confidence >= self._settings.high_confidence] >= _SURE
         found = self._library.update(
             _Boxes(boxes * _SCALE, confidence, np.arange(len(detections))),
             timestamp=known,
+        )
+        # plain lists: reading an array number by number costs more than all the rest of this loop
+        rows, confidences, label_ids = (
+            detections.boxes.tolist(),
+            detections.confidence.tolist(),
+            detections.label_ids.tolist(),
         )
         for i, track_id in zip(found.class_id.tolist(), found.tracker_id.tolist(), strict=True):
             if track_id < 0:
@@ -135,10 +153,10 @@ class Tracker:
             if seen is None:
                 # the library tells of a thing at its second sighting
                 first_at = time if self._before_at is None else self._before_at
-                seen = self._seen[track_id] = _Seen(first_at, known, None, 0.0)
-            seen.last_known, seen.box = known, detections.boxes[i]
-            seen.confidence = float(detections.confidence[i])
-            label_id = int(detections.label_ids[i])
+                seen = self._seen[track_id] = _Seen(first_at, known, rows[i], 0.0)
+            seen.last_known, seen.box = known, rows[i]
+            seen.confidence = confidences[i]
+            label_id = label_ids[i]
             seen.votes[label_id] = seen.votes.get(label_id, 0.0) + seen.confidence
 
     def _forget(self, known: float) -> None:
@@ -174,7 +192,7 @@ def _byte_track(settings: TrackerSettings) -> Any:
         high_conf_det_threshold=settings.high_confidence,
         state_estimator_class=corner_filter(),
         # at 2 frames a second somebody who walks leaves their own narrow box behind (Yang et al., C-BIoU, WACV 2023)
-        iou=wide_iou()(buffer_ratio=0.3),
+        iou=wide_iou()(buffer_ratio=0.3, least=settings.min_iou),
     )
 
 
@@ -200,4 +218,6 @@ def _parts(boxes: NDArray[Any], confidence: Floats, overlap: float) -> NDArray[n
 
 def _winner(votes: dict[int, float]) -> int:
     """The label with the most confidence behind it; the lower number where two have the same."""
+    if len(votes) == 1:
+        return next(iter(votes))
     return min(votes, key=lambda label: (-votes[label], label))
