@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streamer.events import Event
 from streamer.evaluation.matching import Pairs, direction
-from streamer.evaluation.truth import Ignored, TrueCount, TrueEvent
+from streamer.evaluation.truth import Ignored, TrueCount
+from streamer.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def brief(event: Event) -> dict[str, Any]:
     return kept | ({} if direction(event) is None else {"direction": direction(event)})
 
 
-def line_counts(truth: Sequence[TrueEvent], pairs: Pairs) -> Iterable[Counted]:
+def line_counts(kind: str, pairs: Pairs) -> Iterable[Counted]:
     """Of events on lines: the number a camera, line, direction and label, as far as the truth tells them apart."""
     names = ("camera", "line", "direction", "label")
     groups: dict[tuple[str | None, ...], list[float]] = {}
@@ -135,10 +135,9 @@ def line_counts(truth: Sequence[TrueEvent], pairs: Pairs) -> Iterable[Counted]:
                 break
         else:
             groups[said] = [0, 1]
-    kind = next((it.kind for it in (*truth, *pairs.false)), "")
     for (camera, line, way, label), (true, told) in groups.items():
-        one = TrueCount(kind=kind, camera=camera or "", line=line, direction=way, label=label, count=int(true))
-        yield Counted(one, told)
+        count = {"kind": kind, "camera": camera, "line": line, "direction": way, "label": label, "count": int(true)}
+        yield Counted(TrueCount.model_validate(count), told)
 
 
 def scored_seconds(camera: str, seconds: float, kind: str, ignored: Iterable[Ignored]) -> float:

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamer.events import Event
 from streamer.evaluation.truth import Ignored, TrueEvent
+from streamer.events import Event
 
 EARLY_S = 1.0
 """How much before the truth's start an event may be told: who labels by eye is not more exact."""
@@ -83,7 +83,12 @@ def direction(event: Event) -> str | None:
 
 def _fits(one: TrueEvent, event: Event, early_s: float, tolerance_s: float) -> bool:
     same = (one.camera, one.kind) == (event.camera, event.kind)
-    named = ((one.zone, event.zone), (one.line, event.line), (one.label, event.label), (one.direction, direction(event)))
+    named = (
+        (one.zone, event.zone),
+        (one.line, event.line),
+        (one.label, event.label),
+        (one.direction, direction(event)),
+    )
     in_time = one.start - early_s - _ROUNDING_S <= event.time <= one.start + tolerance_s + _ROUNDING_S
     return same and in_time and all(asked is None or asked == got for asked, got in named)
 

@@ -21,7 +21,7 @@ from streamer.faults import nearest
 
 _LARGEST = 64 * 2**20  # bytes
 _KEYS = ("events", "counts", "ignore", "kinds")
-COLUMNS = ("camera", "kind", "start", "end", "zone", "line", "label", "direction", "count", "ignore")
+COLUMNS = ("camera", "kind", "start", "end", "zone", "line", "label", "direction", "count", "place", "ignore")
 """What the columns of a CSV may be called, in any order."""
 
 _R = TypeVar("_R", bound=Row)
