@@ -11,16 +11,21 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Camera": "streamer.camera",
+    "Crowd": "streamer.rules.crowd",
     "Detections": "streamer.types",
     "Detector": "streamer.pipeline",
     "Event": "streamer.events",
     "Frame": "streamer.types",
     "Intrusion": "streamer.rules.intrusion",
+    "LineCrossing": "streamer.rules.line_crossing",
     "Loitering": "streamer.rules.loitering",
+    "Occupancy": "streamer.rules.occupancy",
     "Pipeline": "streamer.pipeline",
     "Places": "streamer.places",
     "Reading": "streamer.readings",
     "Rule": "streamer.rules.rule",
+    "Running": "streamer.rules.running",
+    "Tailgating": "streamer.rules.tailgating",
     "Tracker": "streamer.tracker",
     "Tracks": "streamer.types",
 }

@@ -4,9 +4,14 @@ from streamer.pipeline import Detector as Detector
 from streamer.pipeline import Pipeline as Pipeline
 from streamer.places import Places as Places
 from streamer.readings import Reading as Reading
+from streamer.rules.crowd import Crowd as Crowd
 from streamer.rules.intrusion import Intrusion as Intrusion
+from streamer.rules.line_crossing import LineCrossing as LineCrossing
 from streamer.rules.loitering import Loitering as Loitering
+from streamer.rules.occupancy import Occupancy as Occupancy
 from streamer.rules.rule import Rule as Rule
+from streamer.rules.running import Running as Running
+from streamer.rules.tailgating import Tailgating as Tailgating
 from streamer.tracker import Tracker as Tracker
 from streamer.types import Detections as Detections
 from streamer.types import Frame as Frame

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]
 
+_ALIKE = 1.5
+"""Heights of boxes of one thing in two frames differ by less than this factor."""
+
 
 def shared(a: Floats, b: Floats) -> Floats:
     """Area that each box of `a` (n, 4) shares with each of `b` (m, 4), (n, m); corners x1, y1, x2, y2."""
@@ -31,6 +34,29 @@ def area(boxes: Floats) -> Floats:
     return areas
 
 
+def join_lonely(iou: Floats, a: Floats, b: Floats, least: float, reach: float) -> None:
+    """Raise the overlap of boxes that overlap nothing else, are near and alike in size, to more than `least`.
+
+    Args:
+        iou: (n, m), changed in place.
+        a: boxes (n, 4), where things should be.
+        b: boxes (m, 4), where they were seen.
+        least: the overlap that makes two boxes one thing.
+        reach: how far apart the middles may be, in the longer side of the box of `a`.
+    """
+    rows, columns = np.flatnonzero(iou.max(axis=1) < least), np.flatnonzero(iou.max(axis=0) < least)
+    if not len(rows) or not len(columns):
+        return
+    a, b = a[rows], b[columns]
+    tall, seen_tall = a[:, 3] - a[:, 1], b[:, 3] - b[:, 1]
+    longer = np.maximum(np.maximum(a[:, 2] - a[:, 0], tall), 1e-9)
+    apart = np.hypot(*np.moveaxis((a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2, -1, 0))
+    share = apart / longer[:, None] / reach
+    alike = np.maximum(tall[:, None], seen_tall[None]) < _ALIKE * np.minimum(tall[:, None], seen_tall[None])
+    near = alike & (share < 1.0)
+    iou[np.ix_(rows, columns)] = np.where(near, least * (2.0 - share), iou[np.ix_(rows, columns)])
+
+
 @lru_cache(maxsize=1)
 def wide_iou() -> type[Any]:
     """The class of measures, made with a `buffer_ratio`; imports the tracker library, which takes half a second."""
@@ -39,8 +65,13 @@ def wide_iou() -> type[Any]:
     class WideIoU(BIoU):  # type: ignore[misc]  # the library is not typed
         """IoU of widened boxes."""
 
-        def __init__(self, buffer_ratio: float) -> None:
+        reach = 0.0
+        """For the next comparison only: how far apart, in the longer sides of a box, two boxes may be that overlap
+        nothing else and still are one thing. What runs leaves its own narrow box behind between two frames."""
+
+        def __init__(self, buffer_ratio: float, least: float = 0.0) -> None:
             super().__init__(buffer_ratio)
+            self._least = least
             out, across = 1.0 + buffer_ratio, -buffer_ratio
             self._widen = np.array(
                 [[out, 0.0, across, 0.0], [0.0, out, 0.0, across], [across, 0.0, out, 0.0], [0.0, across, 0.0, out]]
@@ -48,9 +79,13 @@ def wide_iou() -> type[Any]:
 
         def compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
             """As the library's, but for a look for infinite numbers: assignment itself refuses those."""
+            reach, self.reach = self.reach, 0.0
             if len(boxes_1) == 0 or len(boxes_2) == 0:
                 return np.zeros((len(boxes_1), len(boxes_2)))
-            return self._compute(boxes_1, boxes_2)
+            iou = self._compute(boxes_1, boxes_2)
+            if reach > 0.0:
+                join_lonely(iou, boxes_1, boxes_2, self._least, reach)
+            return iou
 
         def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
             a, b = boxes_1 @ self._widen, boxes_2 @ self._widen

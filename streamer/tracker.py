@@ -27,6 +27,11 @@ _SCALE = 1000.0
 """The library's Kalman noise is in pixels: a square of 1000 stands for the frame."""
 _APART = 10.0
 """Offset between kinds, in frames: boxes of two kinds never overlap."""
+_REACH_S = 2.5
+"""How far a lone thing may move in a second, in the longer sides of its box as fractions, and still be found again: who
+runs at 7 m/s, seen in a picture of 16:9."""
+_FARTHEST = 1.25
+"""Beyond so many longer sides it is anybody's guess who came."""
 _KINDS = {"truck": "car", "bus": "car", "train": "car"}
 """Labels that detectors confuse from frame to frame and that are one thing to a tracker."""
 
@@ -124,6 +129,8 @@ class Tracker:
         weak = _parts(boxes, detections.confidence, self._settings.part_overlap)
         below = np.float32(self._settings.high_confidence - 0.01)
         confidence = np.where(weak, np.minimum(detections.confidence, below), detections.confidence)
+        step_s = 0.0 if self._before_at is None else time - self._before_at
+        self._library.iou.reach = min(_REACH_S * step_s, _FARTHEST)  # for confident boxes only: the first comparison
         found = self._library.update(
             _Boxes(boxes * _SCALE, confidence, np.arange(len(detections))),
             timestamp=known,
@@ -180,7 +187,7 @@ def _byte_track(settings: TrackerSettings) -> Any:
         high_conf_det_threshold=settings.high_confidence,
         state_estimator_class=corner_filter(),
         # at 2 frames a second somebody who walks leaves their own narrow box behind (Yang et al., C-BIoU, WACV 2023)
-        iou=wide_iou()(buffer_ratio=0.3),
+        iou=wide_iou()(buffer_ratio=0.3, least=settings.min_iou),
     )
 
 

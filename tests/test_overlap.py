@@ -45,3 +45,33 @@ def test_nothing_infinite_is_assigned() -> None:
     iou = wide_iou()(0.3).compute(np.array([(0.0, 0.0, 1.0, np.nan)]), np.array([(0.0, 0.0, 1.0, 1.0)]))
     with pytest.raises(ValueError, match="invalid"):
         linear_sum_assignment(iou, maximize=True)
+
+
+def box(x: float, height: float = 30.0) -> tuple[float, float, float, float]:
+    return x, 0.0, x + 10.0, height
+
+
+def test_lone_boxes_within_reach_are_joined_and_the_nearer_the_more() -> None:
+    measure = wide_iou()(0.3, least=0.2)
+    measure.reach = 1.0
+    a, b = np.array([box(0.0), box(500.0)]), np.array([box(25.0), box(515.0)])
+    iou = measure.compute(a, b)
+    assert iou[0, 0] == pytest.approx(0.2 * (2 - 25 / 30))
+    assert iou[1, 1] == pytest.approx(0.2 * (2 - 15 / 30))
+    assert iou[0, 1] == iou[1, 0] == 0.0
+    assert measure.compute(a, b).max() == 0.0  # the reach is for one comparison
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "why"),
+    [
+        ([box(0.0)], [box(31.0)], "beyond reach"),
+        ([box(0.0)], [box(20.0, height=50.0)], "of another size"),
+        ([box(0.0), box(20.0)], [box(20.0)], "the one seen is another's"),
+        ([box(0.0)], [box(0.0), box(20.0)], "the other was seen where it was"),
+    ],
+)
+def test_others_are_not_joined(a: list[tuple[float, ...]], b: list[tuple[float, ...]], why: str) -> None:
+    measure, plain = wide_iou()(0.3, least=0.2), wide_iou()(0.3)
+    measure.reach = 1.0
+    assert measure.compute(np.array(a), np.array(b)).tolist() == plain.compute(np.array(a), np.array(b)).tolist(), why
