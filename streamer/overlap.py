@@ -34,7 +34,7 @@ def area(boxes: Floats) -> Floats:
 
 
 def join_lonely(iou: Floats, a: Floats, b: Floats, least: float, reach: float) -> None:
-    """Raise the overlap of boxes that overlap nothing else, are near and alike in size, to more than `least`.
+    """Raise the overlap of boxes that have no better partner, are near and alike in size, to more than `least`.
 
     Args:
         iou: (n, m), changed in place.
@@ -43,7 +43,10 @@ def join_lonely(iou: Floats, a: Floats, b: Floats, least: float, reach: float) -
         least: the overlap that makes two boxes one thing.
         reach: how far apart the middles may be, in the longer side of the box of `a`.
     """
-    rows, columns = np.flatnonzero(iou.max(axis=1) < least), np.flatnonzero(iou.max(axis=0) < least)
+    partner = iou.argmax(axis=1)
+    every = np.arange(len(iou))
+    taken = (iou.argmax(axis=0)[partner] == every) & (iou[every, partner] >= least)  # each is the other's best
+    rows, columns = np.flatnonzero(~taken), np.setdiff1d(np.arange(iou.shape[1]), partner[taken])
     if not len(rows) or not len(columns):
         return
     a, b = a[rows], b[columns]
@@ -52,16 +55,16 @@ def join_lonely(iou: Floats, a: Floats, b: Floats, least: float, reach: float) -
     apart = np.hypot(*np.moveaxis((a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2, -1, 0))
     share = apart / longer[:, None] / reach
     alike = np.maximum(tall[:, None], seen_tall[None]) < _ALIKE * np.minimum(tall[:, None], seen_tall[None])
-    near = alike & (share < 1.0)
-    iou[np.ix_(rows, columns)] = np.where(near, least * (2.0 - share), iou[np.ix_(rows, columns)])
+    found = iou[np.ix_(rows, columns)]
+    iou[np.ix_(rows, columns)] = np.where(alike & (share < 1.0), np.maximum(found, least * (2.0 - share)), found)
 
 
 class WideIoU:
     """IoU of widened boxes."""
 
     reach = 0.0
-    """For the next comparison only: how far apart, in the longer sides of a box, two boxes may be that overlap
-    nothing else and still are one thing. What runs leaves its own narrow box behind between two frames."""
+    """For the next comparison only: how far apart, in the longer sides of a box, two boxes may be that have no
+    better partner and still are one thing. What runs leaves its own narrow box behind between two frames."""
 
     def __init__(self, buffer_ratio: float, least: float = 0.0) -> None:
         self._least = least
