@@ -84,7 +84,7 @@ def measure(count: int = 20, fps: float = 5.0, with_week: bool = True) -> Costs:
     Args:
         count: things in the picture.
         fps: analysed frames a second.
-        with_week: also run a simulated week for memory (half a minute).
+        with_week: also run a simulated week for memory (some seconds).
 
     Raises:
         InputError: no number of things or frames a second to speak of.

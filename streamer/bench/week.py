@@ -1,4 +1,4 @@
-"""A week of capture time in half a minute: does what tracker and rules remember stay as it was?
+"""A week of capture time in some seconds: does what tracker and rules remember stay as it was?
 
 Every hour somebody is there for a while, then nobody until the next; now and then the detector gives no answer, and
 once a day frames are missing for minutes. Numbers of tracks only ever rise, so whatever is kept by track without being
@@ -25,9 +25,9 @@ from streamer.types import Detections, Frame
 
 HOUR, DAY = 3600.0, 86400.0
 DAYS = 7
-_BUSY_S, _BUSY_FPS = 40.0, 2.0
-_QUIET_STEP_S = 20.0
-_THINGS = 8
+_BUSY_S, _BUSY_FPS = 30.0, 2.0
+_QUIET_STEP_S = 60.0
+_THINGS = 5
 _EARLY_DAYS = 2
 """After so many days everything that learns has learned."""
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, BaseModel)

@@ -10,6 +10,7 @@ Source: HOSDB i-LIDS user guide (alarms within 10 s of the event's start are tru
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -55,7 +56,13 @@ def match(
     """
     true = sorted(truth, key=lambda it: it.start)
     events = sorted(said, key=lambda it: it.time)
-    fits = [[j for j, event in enumerate(events) if _fits(one, event, early_s, tolerance_s)] for one in true]
+    times = [event.time for event in events]
+    fits = []
+    for one in true:
+        first = bisect_left(times, one.start - early_s - _ROUNDING_S)
+        after = bisect_right(times, one.start + tolerance_s + _ROUNDING_S)
+        near = [j for j in range(first, after) if _fits(one, events[j])]
+        fits.append(sorted(near, key=lambda j: abs(times[j] - one.start)))
     holder = _pairs(fits)
     partner = {i: j for j, i in holder.items()}
     found = Pairs()
@@ -81,7 +88,8 @@ def direction(event: Event) -> str | None:
     return None if said is None else str(said)
 
 
-def _fits(one: TrueEvent, event: Event, early_s: float, tolerance_s: float) -> bool:
+def _fits(one: TrueEvent, event: Event) -> bool:
+    """Whether what the truth names agrees."""
     same = (one.camera, one.kind) == (event.camera, event.kind)
     named = (
         (one.zone, event.zone),
@@ -89,14 +97,13 @@ def _fits(one: TrueEvent, event: Event, early_s: float, tolerance_s: float) -> b
         (one.label, event.label),
         (one.direction, direction(event)),
     )
-    in_time = one.start - early_s - _ROUNDING_S <= event.time <= one.start + tolerance_s + _ROUNDING_S
-    return same and in_time and all(asked is None or asked == got for asked, got in named)
+    return same and all(asked is None or asked == got for asked, got in named)
 
 
 def _pairs(fits: Sequence[Sequence[int]]) -> dict[int, int]:
     """The most pairs: for each event that is taken, which truth holds it.
 
-    Truths choose in order of time, each the earliest event that is free; only one without a free event makes others
+    Truths choose in order of time, each the nearest event that is free; only one without a free event makes others
     move on.
     """
     holder: dict[int, int] = {}
