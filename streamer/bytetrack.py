@@ -72,6 +72,11 @@ class ByteTrack:
     def __len__(self) -> int:
         return len(self._tracks)
 
+    @property
+    def fresh(self) -> int:
+        """How many tracks were seen but once and have no number yet; in every comparison they come last."""
+        return sum(track.number < 0 for track in self._tracks)
+
     def update(self, boxes: NDArray[np.float64], confidence: NDArray[np.float32], time: float) -> list[int]:
         """Move to the next frame.
 

@@ -1,8 +1,8 @@
 """A week of capture time in some seconds: does what tracker and rules remember stay as it was?
 
-Every hour somebody is there for a while, then nobody until the next; now and then the detector gives no answer, and
-once a day frames are missing for minutes. Numbers of tracks only ever rise, so whatever is kept by track without being
-given up shows. What is counted is every object that is reachable from a tracker or judge and from nowhere else.
+Every other hour somebody is there for a while, then nobody until the next; now and then the detector gives no answer,
+and once a day frames are missing for minutes. Numbers of tracks only ever rise, so whatever is kept by track without
+being given up shows. What is counted is every object that is reachable from a tracker or judge and from nowhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from streamer.errors import StreamerError
 from streamer.tracker import Tracker
 from streamer.types import Detections, Frame
 
-HOUR, DAY = 3600.0, 86400.0
+_DAY = 86400.0
+_TURN_S = 7200.0
 DAYS = 7
 _BUSY_S, _BUSY_FPS = 30.0, 2.0
 _QUIET_STEP_S = 60.0
@@ -59,7 +60,7 @@ def week(days: int = DAYS) -> Mapping[str, Growth]:
     tracker, judges = holders["tracker"], [it for name, it in holders.items() if name != "tracker"]
     early: dict[str, int] = {}
     for frame, found in _frames(days):
-        if not early and frame.time >= _EARLY_DAYS * DAY:
+        if not early and frame.time >= _EARLY_DAYS * _DAY:
             early = {name: held_bytes(it, places) for name, it in holders.items()}
         tracks = tracker.update(found, frame.time)
         for judge in judges:
@@ -71,14 +72,14 @@ def week(days: int = DAYS) -> Mapping[str, Growth]:
 def _frames(days: int) -> Iterator[tuple[Frame, Detections]]:
     actors, index = Actors(_THINGS), 0
     nothing, unknown = Detections.empty(LABELS), Detections.unknown(LABELS)
-    for hour in range(round(days * DAY / HOUR)):
-        time = hour * HOUR
-        while time < hour * HOUR + _BUSY_S:
+    for turn in range(round(days * _DAY / _TURN_S)):
+        time, end = turn * _TURN_S, (turn + 1) * _TURN_S
+        while time < turn * _TURN_S + _BUSY_S:
             yield actors.frame(time, index), unknown if index % 29 == 0 else actors.see(time)
             time, index = time + 1.0 / _BUSY_FPS, index + 1
-        if hour % 24 == 12:
+        if turn % 12 == 6:
             time += 600.0  # a gap
-        while time < (hour + 1) * HOUR:
+        while time < end:
             yield actors.frame(time, index), nothing
             time, index = time + _QUIET_STEP_S, index + 1
 

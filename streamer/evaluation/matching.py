@@ -73,12 +73,12 @@ def match(
             found.hits.append((one, events[partner[i]]))
         else:
             found.missed.append(one)
-    near = {j for row in fits for j in row}
+    in_reach = {j for row in fits for j in row}
     for j, event in enumerate(events):
         left_out = any(it.covers(event.camera, event.kind, event.zone, event.line, event.time) for it in ignored)
         if j not in holder and not left_out:
             found.false.append(event)
-            found.doubles += j in near
+            found.doubles += j in in_reach
     return found
 
 
