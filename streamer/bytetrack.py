@@ -74,7 +74,7 @@ class ByteTrack:
 
     @property
     def fresh(self) -> int:
-        """How many tracks were seen but once and have no number yet; in every comparison they come last."""
+        """How many tracks were seen but once and have no number yet."""
         return sum(track.number < 0 for track in self._tracks)
 
     def update(self, boxes: NDArray[np.float64], confidence: NDArray[np.float32], time: float) -> list[int]:

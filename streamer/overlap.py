@@ -33,22 +33,26 @@ def area(boxes: Floats) -> Floats:
     return areas
 
 
-def join_lonely(iou: Floats, a: Floats, b: Floats, least: float, reach: float) -> None:
+def join_lonely(iou: Floats, a: Floats, b: Floats, limits: tuple[float, float], sure: Floats | None = None) -> None:
     """Raise the overlap of boxes that have no better partner, are near and alike in size, to more than `least`.
 
     Args:
         iou: (n, m), changed in place.
         a: boxes (n, 4), where things should be.
         b: boxes (m, 4), where they were seen.
-        least: the overlap that makes two boxes one thing.
-        reach: how far apart the middles may be, in the longer side of the box of `a`.
+        limits: the overlap that makes two boxes one thing, and how far apart the middles may be, in the longer side of
+            the box of `a`.
+        sure: which boxes of `b` may be joined, bool (m,); None: all.
     """
+    least, reach = limits
     partner = iou.argmax(axis=1)
     every = np.arange(len(iou))
     taken = (iou.argmax(axis=0)[partner] == every) & (iou[every, partner] >= least)  # each is the other's best
-    rows, columns = np.flatnonzero(~taken), np.setdiff1d(np.arange(iou.shape[1]), partner[taken])
-    if not len(rows) or not len(columns):
+    if taken.all() or np.count_nonzero(taken) == iou.shape[1]:
         return
+    alone = np.ones(iou.shape[1], bool) if sure is None else sure.copy()
+    alone[partner[taken]] = False
+    rows, columns = np.flatnonzero(~taken), np.flatnonzero(alone)
     a, b = a[rows], b[columns]
     tall, seen_tall = a[:, 3] - a[:, 1], b[:, 3] - b[:, 1]
     longer = np.maximum(np.maximum(a[:, 2] - a[:, 0], tall), 1e-9)
@@ -66,6 +70,9 @@ class WideIoU:
     """For the next comparison only: how far apart, in the longer sides of a box, two boxes may be that have no
     better partner and still are one thing. What runs leaves its own narrow box behind between two frames."""
 
+    sure: NDArray[Any] | None = None
+    """For the next comparison only: which of the boxes seen may be joined so, bool (m,); None: all."""
+
     def __init__(self, buffer_ratio: float, least: float = 0.0) -> None:
         self._least = least
         out, across = 1.0 + buffer_ratio, -buffer_ratio
@@ -75,12 +82,12 @@ class WideIoU:
 
     def compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
         """As the library's, but for a look for infinite numbers: assignment itself refuses those."""
-        reach, self.reach = self.reach, 0.0
+        reach, sure, self.reach, self.sure = self.reach, self.sure, 0.0, None
         if len(boxes_1) == 0 or len(boxes_2) == 0:
             return np.zeros((len(boxes_1), len(boxes_2)))
         iou = self._compute(boxes_1, boxes_2)
         if reach > 0.0:
-            join_lonely(iou, boxes_1, boxes_2, self._least, reach)
+            join_lonely(iou, boxes_1, boxes_2, (self._least, reach), sure)
         return iou
 
     def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:

@@ -34,6 +34,8 @@ _REACH_S = 2.5
 runs at 7 m/s, seen in a picture of 16:9."""
 _FARTHEST = 1.25
 """Beyond so many longer sides it is anybody's guess who came."""
+_SURE = 0.5
+"""Only a box that is so confident is found again so far away: at lower ones detectors see things that are not there."""
 _KINDS = {"truck": "car", "bus": "car", "train": "car"}
 """Labels that detectors confuse from frame to frame and that are one thing to a tracker."""
 
@@ -120,7 +122,9 @@ class Tracker:
         below = np.float32(self._settings.high_confidence - 0.01)
         confidence = np.where(weak, np.minimum(detections.confidence, below), detections.confidence)
         step_s = 0.0 if self._before_at is None else time - self._before_at
-        self._overlap.reach = min(_REACH_S * step_s, _FARTHEST)  # for confident boxes only: the first comparison
+        # for boxes that are no flash of the detector only: in the first comparison, of the more confident boxes
+        self._overlap.reach = min(_REACH_S * step_s, _FARTHEST)
+        self._overlap.sure = confidence[confidence >= self._settings.high_confidence] >= _SURE
         numbers = self._matching.update(boxes * _SCALE, confidence, known)
         # plain lists: reading an array number by number costs more than all the rest of this loop
         rows, confidences, label_ids = (

@@ -14,7 +14,7 @@ from math import hypot
 from typing import Literal
 
 from streamer.places import Line
-from streamer.rules.path import Paths, Sighting, Thing
+from streamer.rules.path import Paths, Thing
 from streamer.types import Frame, Tracks
 
 Direction = Literal["forward", "backward"]
@@ -45,7 +45,9 @@ class _Side:
     """1 right of the arrow, -1 left of it: the side that it surely was on last."""
     now: int
     """The same of its last sighting, however near."""
-    last: Sighting
+    time: float
+    """Capture time of its last sighting, seconds."""
+    foot: tuple[float, float]
     at: float = 0.0
     """Capture time when it last came over, interpolated."""
     step_s: float = 0.0
@@ -78,27 +80,27 @@ class Crossings:
         for thing in present:
             sides = self._sides.setdefault(thing.number, [None] * len(self._lines))
             for i, line in enumerate(self._lines):
-                offset = _offset(line, thing.last, aspect)
+                offset = _offset(line, thing.foot, aspect)
                 side = sides[i]
                 if side is None:
-                    sides[i] = _Side(*(_sign(offset),) * 2, thing.last)
-                elif self._step(side, line, thing.last, offset):
+                    sides[i] = _Side(*(_sign(offset),) * 2, thing.last.time, thing.foot)
+                elif self._step(side, line, thing, offset):
                     direction: Direction = "forward" if side.side > 0 else "backward"
                     found.append(Crossing(line.name, direction, thing, side.at, side.step_s))
         for thing in gone:
             self._sides.pop(thing.number, None)
         return found
 
-    def _step(self, side: _Side, line: Line, here: Sighting, offset: float) -> bool:
+    def _step(self, side: _Side, line: Line, thing: Thing, offset: float) -> bool:
         """Move one thing to its next sighting; whether it has now crossed."""
-        now = _sign(offset) or side.now
+        now, time, foot = _sign(offset) or side.now, thing.last.time, thing.foot
         if now != side.now:
-            share = _share(line, side.last.foot, here.foot)
-            side.step_s = here.time - side.last.time
-            side.at = side.last.time + share * side.step_s
-            side.between = _between(line, side.last.foot, here.foot, share)
-        side.now, side.last = now, here
-        if now == side.side or abs(offset) < self._margin * here.height:
+            share = _share(line, side.foot, foot)
+            side.step_s = time - side.time
+            side.at = side.time + share * side.step_s
+            side.between = _between(line, side.foot, foot, share)
+        side.now, side.time, side.foot = now, time, foot
+        if now == side.side or abs(offset) < self._margin * thing.tall:
             return False
         came_from, side.side = side.side, now
         return side.between and came_from != 0
@@ -108,10 +110,10 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _offset(line: Line, here: Sighting, aspect: float) -> float:
+def _offset(line: Line, foot: tuple[float, float], aspect: float) -> float:
     """Distance from the line drawn on without end, in heights of the frame; positive right of the arrow."""
     (x1, y1), (x2, y2) = line.start, line.end
-    return line.side(here.foot) * aspect / hypot((x2 - x1) * aspect, y2 - y1)
+    return line.side(foot) * aspect / hypot((x2 - x1) * aspect, y2 - y1)
 
 
 def _share(line: Line, a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -84,7 +84,7 @@ class _Counts(Judge):
         if not tracks.known:
             return
         there = [one for one in self._paths if one.away_s <= _MISS_S and one.confidence >= self._rule.min_confidence]
-        feet = np.array([one.last.foot for one in there]).reshape(-1, 2)
+        feet = np.array([one.foot for one in there]).reshape(-1, 2)
         for place in self._places:
             inside = there if place.zone is None else [there[i] for i in np.flatnonzero(place.zone.contains(feet))]
             yield from self._judge(frame.time, place, inside)

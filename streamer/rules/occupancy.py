@@ -72,7 +72,7 @@ class _Rooms(Judge):
         if not tracks.known:
             return
         there = [one for one in present if one.confidence >= self._rule.min_confidence]
-        feet = np.array([one.last.foot for one in there]).reshape(-1, 2)
+        feet = np.array([one.foot for one in there]).reshape(-1, 2)
         for room in self._rooms:
             for thing, inside in zip(there, room.zone.contains(feet).tolist(), strict=True):
                 yield from self._move(frame.time, room, thing, inside)

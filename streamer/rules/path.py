@@ -29,6 +29,10 @@ _ALIKE = 2.0
 """Heights of boxes of one thing before and after a short miss differ by less than this factor."""
 _HEADING_S = 0.3
 """Over so much of its path a thing's heading is taken."""
+_CUT = 0.8
+"""A box of less than this share of the usual height is cut off by something."""
+_GROW_S, _SHRINK_S = 0.4, 2.0
+"""Time constants of the usual height: a box is soon as high as it can be, and long not lower."""
 _WATCHED_STEP_S = 1.0
 """So much of the time between two frames counts as watched: who leaves in a gap is not seen leaving."""
 _MOST_A_SECOND = 60
@@ -74,6 +78,11 @@ class Thing:
     sightings: int = 0
     away_s: float = 0.0
     """Watched seconds since it was last seen."""
+    foot: tuple[float, float] = (0.0, 0.0)
+    """Where it stands, fractions of the frame: the bottom center of the box, or, while something hides the legs, where
+    they would be."""
+    tall: float = 0.0
+    """The usual height of its box, as a fraction of the frame's height."""
 
     @property
     def last(self) -> Sighting:
@@ -195,7 +204,7 @@ class Paths:
             if large >= _ALIKE * small:
                 continue
             reach = min(_NEAR_HEIGHTS + _WALK_HEIGHTS_S * (now.time - thing.last.time), _FARTHEST_HEIGHTS)
-            spots = thing.last.foot, thing.heading_to(now.time)
+            spots = thing.foot, thing.heading_to(now.time)
             distance = min(self._apart(spot, now.foot) for spot in spots) / max(large, 1e-6) / reach
             if distance < nearest:
                 best, nearest = thing, distance
@@ -209,6 +218,24 @@ class Paths:
         path = thing.path
         if path and now.time <= path[-1].time:
             return  # the tracker was shown the same frame again
+        _stand(thing, now, path[-1].time if path else now.time)
         path.append(now)
         while len(path) > 2 and path[1].time <= now.time - self._span_s:
             path.popleft()
+
+
+def _stand(thing: Thing, now: Sighting, before: float) -> None:
+    """Where a thing stands in its next sighting: a box that ends at the hips does not lift the feet.
+
+    Of a box that is much lower than usual either the bottom edge is wrong (the legs are hidden) or the top edge (the
+    head is): the one that leaves the feet nearer to where they were.
+    """
+    x, y = now.foot
+    tau_s = _GROW_S if now.height > thing.tall else _SHRINK_S
+    thing.tall += (now.height - thing.tall) * (1.0 - math.exp((before - now.time) / tau_s))
+    if thing.sightings == 0:
+        thing.tall = now.height
+    elif now.height < _CUT * thing.tall:
+        hidden = now.box[1] + thing.tall
+        y = hidden if abs(hidden - thing.foot[1]) < abs(y - thing.foot[1]) else y
+    thing.foot = x, y

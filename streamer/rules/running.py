@@ -113,7 +113,7 @@ class _Runs(Judge):
         """The zone that it runs in; empty for the whole picture, None outside of all."""
         if not self._zones:
             return ""
-        foot = np.array([thing.last.foot])
+        foot = np.array([thing.foot])
         return next((zone.name for zone in self._zones if zone.contains(foot)[0]), None)
 
     def _counts(self, thing: Thing, pace: Speed, aspect: float) -> bool:
