@@ -50,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overload", type=float, default=2.0, metavar="X", help="after the search, run X times as many; 0: do not")
     add("--with-demo", action="store_true", help="also time `streamer demo` to its first analysed frame")
     add("--no-floor", action="store_true", help="skip the measurement of the floor")
+    add("--rules", action="store_true", help="only what tracker and rules cost a frame, and their memory over a week")
+    add("--tracks", type=int, default=20, metavar="N", help="with --rules: things in the picture (default 20)")
     add("--json", action="store_true", help="print one JSON object")
 
 
@@ -86,6 +88,12 @@ def bench(given: argparse.Namespace) -> None:
         InputError: what was given cannot be used.
         StreamerError: the measured daemon, the simulator or the floor failed.
     """
+    if given.rules:
+        from streamer.bench import rules
+
+        costs = rules.measure(given.tracks, given.analyze_fps)
+        print(json.dumps(costs.to_json()) if given.json else costs.to_text())
+        return
     load = load_of(given)
     say = (lambda text: None) if given.json else (lambda text: print(text, flush=True))
     found = _Bench(load, say).run(given)
