@@ -145,7 +145,7 @@ class _Reader:
         return value
 
     def _camera(self, name: str, camera: CameraSettings, pipelines: Mapping[str, Pipeline | None]) -> SiteCamera | None:
-        places = Places.build(camera.zones, camera.lines, camera.lanes)
+        places = Places.build(camera.zones, camera.lines, camera.lanes, ground=camera.ground)
         watchers = tuple(dict.fromkeys(camera.pipelines))
         links.check_names(self._fault, ("cameras", name, "pipelines"), camera.pipelines, pipelines, "pipeline")
         for watcher in watchers:

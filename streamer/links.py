@@ -36,7 +36,7 @@ def check_names(fault: Fault, keys: Keys, names: Iterable[str], known: Iterable[
 
 
 def check_places(fault: Fault, camera: str, places: Places, name: str, pipeline: Pipeline) -> None:
-    """Each zone, line and lane that the pipeline's rules name must be drawn on a camera that it watches."""
+    """What the pipeline's rules name must be drawn on a camera that it watches: zones, lines, lanes, the ground."""
     for field, rule in rules(pipeline):
         for kind, wanted in rule.places_needed().items():
             drawn = getattr(places, kind)
@@ -45,6 +45,9 @@ def check_places(fault: Fault, camera: str, places: Places, name: str, pipeline:
                 if place not in drawn:
                     message = f"{kind[:-1]} {place!r} is not drawn on camera {camera!r}{nearest(place, drawn) or has}"
                     fault(("pipelines", name, field, kind, i), message)
+        if rule.ground_needed() and places.ground is None:
+            message = f"needs meters, but camera {camera!r} has no ground plane: give cameras.{camera}.ground"
+            fault(("pipelines", name, field), message)
 
 
 def check_sinks(fault: Fault, name: str, pipeline: Pipeline, sinks: Iterable[str]) -> None:

@@ -12,9 +12,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from streamer.errors import InputError
 from streamer.events import Event
-from streamer.places import Places
+from streamer.places import Places, Zone
 from streamer.rules.dwell import Moment, Stay, Stays
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
@@ -43,13 +42,7 @@ class Intrusion(Rule):
 
     def begin(self, places: Places) -> Judge:
         """See Rule."""
-        missing = [name for name in self.zones if name not in places.zones]
-        if missing:
-            raise InputError(
-                f"{self.kind}: zone {missing[0]!r} is not drawn on this camera; "
-                f"it has: {', '.join(places.zones) or 'none'}"
-            )
-        return _Dwelling(self, places)
+        return _Dwelling(self, self.drawn(self.zones, places.zones, "zone"))
 
     def places_needed(self) -> dict[str, list[str]]:
         """See Rule."""
@@ -59,9 +52,9 @@ class Intrusion(Rule):
 class _Dwelling(Judge):
     """Announces stays that last, and their end."""
 
-    def __init__(self, rule: Intrusion, places: Places):
+    def __init__(self, rule: Intrusion, zones: list[Zone]):
         self._rule = rule
-        self._stays = Stays([places.zones[name] for name in rule.zones], rule.leave_seconds)
+        self._stays = Stays(zones, rule.leave_seconds)
         self._known = KnownTime()
         self._last: tuple[float, float] | None = None
         """Capture and known time of the last known frame."""
