@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Camera": "streamer.camera",
+    "Congestion": "streamer.rules.congestion",
+    "Counting": "streamer.rules.counting",
     "Detections": "streamer.types",
     "Detector": "streamer.pipeline",
     "Event": "streamer.events",
@@ -19,10 +21,14 @@ _EXPORTS = {
     "Loitering": "streamer.rules.loitering",
     "Pipeline": "streamer.pipeline",
     "Places": "streamer.places",
+    "Queue": "streamer.rules.queue",
     "Reading": "streamer.readings",
     "Rule": "streamer.rules.rule",
+    "Speeding": "streamer.rules.speeding",
+    "StoppedVehicle": "streamer.rules.stopped_vehicle",
     "Tracker": "streamer.tracker",
     "Tracks": "streamer.types",
+    "WrongWay": "streamer.rules.wrong_way",
 }
 
 __all__ = [*_EXPORTS, "__version__"]

@@ -4,9 +4,15 @@ from streamer.pipeline import Detector as Detector
 from streamer.pipeline import Pipeline as Pipeline
 from streamer.places import Places as Places
 from streamer.readings import Reading as Reading
+from streamer.rules.congestion import Congestion as Congestion
+from streamer.rules.counting import Counting as Counting
 from streamer.rules.intrusion import Intrusion as Intrusion
 from streamer.rules.loitering import Loitering as Loitering
+from streamer.rules.queue import Queue as Queue
 from streamer.rules.rule import Rule as Rule
+from streamer.rules.speeding import Speeding as Speeding
+from streamer.rules.stopped_vehicle import StoppedVehicle as StoppedVehicle
+from streamer.rules.wrong_way import WrongWay as WrongWay
 from streamer.tracker import Tracker as Tracker
 from streamer.types import Detections as Detections
 from streamer.types import Frame as Frame

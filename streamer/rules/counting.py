@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from streamer.errors import InputError
 from streamer.events import Event, Severity, State
-from streamer.places import Places
+from streamer.places import Places, Zone
 from streamer.readings import Reading
 from streamer.rules.road import RoadRule, middle_gate, within
 from streamer.rules.rule import Judge
@@ -31,8 +32,6 @@ _CLEAR = 0.1
 """How far beyond the gate a vehicle must get, in own sizes: four times the jitter of a good detector's box."""
 _TRAVEL = 0.5
 """How far it must have moved in all, in own sizes: a parked car whose box halves behind a passing one does not."""
-_SLACK = 0.02
-"""By how much of the gate's length a way may miss its ends."""
 _WINDOWS_MIN = (1, 5, 15)
 """Sliding windows of the gauges, minutes: those of traffic engineering."""
 _MOST = 20_000
@@ -86,18 +85,19 @@ class Counting(RoadRule):
         return {"lines": [*self.lines, *extra], "lanes": self.lanes}
 
     def _gates(self, places: Places) -> list[_Gate]:
-        gates = [_Gate(name, line.start, line.end) for name, line in self.drawn("line", self.lines, places.lines)]
-        ruler = None if self.lanes_at is None else self.drawn("line", [self.lanes_at], places.lines)[0][1]
-        for name, lane in self.drawn("lane", self.lanes, places.lanes):
+        gates = [_Gate(line.name, line.start, line.end) for line in self.drawn(self.lines, places.lines, "line")]
+        ruler = None if self.lanes_at is None else self.drawn([self.lanes_at], places.lines, "line")[0]
+        for lane in self.drawn(self.lanes, places.lanes, "lane"):
+            name = lane.zone.name
             if ruler is None:
-                gates.append(_Gate(name, *middle_gate(lane), lane=True))
+                gates.append(_Gate(name, *middle_gate(lane)))
                 continue
-            part = within(lane.zone, ruler.start, ruler.end)
-            if part is None:
+            if within(lane.zone, ruler.start, ruler.end) is None:
                 raise InputError(f"counting: line {self.lanes_at!r} does not cross lane {name!r}: draw it across")
-            (ax, ay), (bx, by), (dx, dy) = *part, lane.direction
+            (ax, ay), (bx, by), (dx, dy) = ruler.start, ruler.end, lane.direction
             forward = (bx - ax) * dy - (by - ay) * dx > 0
-            gates.append(_Gate(name, *(part if forward else part[::-1]), lane=True))
+            ends = (ruler.start, ruler.end) if forward else (ruler.end, ruler.start)
+            gates.append(_Gate(name, *ends, lane.zone))
         return gates
 
 
@@ -108,7 +108,17 @@ class _Gate:
     name: str
     start: Vector
     end: Vector
-    lane: bool = False
+    zone: Zone | None = None
+    """Only the part of the line in it: two lanes that share a border share no crossing."""
+
+    def holds(self, along: float) -> bool:
+        """Whether a crossing at this share of the line passes the gate."""
+        if not 0 <= along <= 1:
+            return False
+        (ax, ay), (bx, by) = self.start, self.end
+        return self.zone is None or bool(
+            self.zone.contains(np.array([[ax + along * (bx - ax), ay + along * (by - ay)]]))[0]
+        )
 
     def measure(self, x: float, y: float, aspect: float) -> tuple[float, float]:
         """Of a point in heights: how far right of the endless line, in heights, and where along the gate (0..1)."""
@@ -194,7 +204,7 @@ class _Counter(Judge):
         if (a >= 0) == (b >= 0):
             return None
         share = a / (a - b)
-        return -_SLACK <= along_a + share * (along_b - along_a) <= 1 + _SLACK
+        return gate.holds(along_a + share * (along_b - along_a))
 
     def _count(self, time: float, vehicle: Vehicle, place: str, direction: str) -> Iterator[Reading]:
         self._recent.append((time, place, direction))

@@ -47,7 +47,7 @@ class Flow:
 
     @staticmethod
     def cells(start: Vector, end: Vector) -> list[Cell]:
-        """The cells between two points, in order, each once; a fast vehicle is not seen in every cell that it passes."""
+        """The cells between two points, in order, each once: fast vehicles are not seen in each that they pass."""
         steps = max(1, math.ceil(2 * max(abs(end[0] - start[0]) * COLUMNS, abs(end[1] - start[1]) * ROWS)))
         parts = (i / steps for i in range(steps + 1))
         found = (Flow.cell((start[0] + t * (end[0] - start[0]), start[1] + t * (end[1] - start[1]))) for t in parts)

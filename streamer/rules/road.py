@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from streamer.errors import InputError
 from streamer.places import Lane, Places, Zone
 from streamer.rules.rule import Rule
 from streamer.rules.vehicles import Vector, Vehicle
@@ -72,23 +70,12 @@ class RoadRule(Rule):
         Raises:
             InputError: one is not drawn.
         """
+        lanes = self.drawn(self.lanes, places.lanes, "lane")
+        zones = self.drawn(self.zones, places.zones, "zone")
         return [
-            *(Stretch(name, lane.zone, lane.direction) for name, lane in self.drawn("lane", self.lanes, places.lanes)),
-            *(Stretch(name, zone, None) for name, zone in self.drawn("zone", self.zones, places.zones)),
+            *(Stretch(lane.zone.name, lane.zone, lane.direction) for lane in lanes),
+            *(Stretch(zone.name, zone, None) for zone in zones),
         ]
-
-    def drawn(self, what: str, names: list[str], there: dict[str, Any]) -> list[tuple[str, Any]]:
-        """The places of one sort by name.
-
-        Raises:
-            InputError: one is not drawn on this camera.
-        """
-        for name in names:
-            if name not in there:
-                raise InputError(
-                    f"{self.kind}: {what} {name!r} is not drawn on this camera; it has: {', '.join(there) or 'none'}"
-                )
-        return [(name, there[name]) for name in names]
 
 
 def feet(vehicles: list[Vehicle]) -> NDArray[np.float64]:

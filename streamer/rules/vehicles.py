@@ -194,7 +194,8 @@ class Vehicles:
             vehicle.sightings += 1
             vehicle.confidence += (row.confidence - vehicle.confidence) / vehicle.sightings
             vehicle.label, vehicle.away_s = row.label, -self.step_s
-            vehicle.trail.append(row.sight)
+            if not vehicle.trail or row.sight.time > vehicle.now.time:
+                vehicle.trail.append(row.sight)  # else the tracker was shown the same frame again
             self.seen.append(vehicle)
 
     def _exchange(self, a: Vehicle, b: Vehicle, rows: dict[int, _Row]) -> None:
@@ -269,7 +270,7 @@ def shift(a: Sight, b: Sight, aspect: float) -> Vector:
 def _moved(low_a: float, high_a: float, low_b: float, high_b: float, middle: bool) -> float:
     """Along one axis; `middle`: of the center where both ends are whole, rather than of the high end."""
     low, high = min(low_a, low_b) > _EDGE, max(high_a, high_b) < 1 - _EDGE
-    if low and high and middle or not (low or high):
+    if (low and high and middle) or not (low or high):
         return (low_b + high_b - low_a - high_a) / 2
     return high_b - high_a if high else low_b - low_a
 

@@ -1,0 +1,187 @@
+"""Speeding: a vehicle is faster than the limit, measured in meters on the ground plane.
+
+Its speed is the slope of a straight line through its positions of the last second (least squares), so one bad box is
+not an offense, and at any frame rate the same time counts. Sightings that the frame's edge cuts off are left out:
+their bottom center is not where the vehicle stands. The limit must be exceeded by the tolerance for `min_seconds`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from streamer.errors import InputError
+from streamer.events import Event
+from streamer.ground import Ground
+from streamer.places import Places
+from streamer.readings import Reading
+from streamer.rules.road import RoadRule, Stretch
+from streamer.rules.rule import Judge
+from streamer.rules.vehicles import Vehicle, Vehicles
+from streamer.types import Frame, Scores, Tracks
+
+KMH = 3.6
+"""Kilometers an hour in a meter a second."""
+_MIN_SPAN = 0.6
+"""Of the window, so much must lie between the first and the last sighting that are used."""
+
+
+class Speeding(RoadRule):
+    """A vehicle is faster than allowed; needs the camera's ground plane."""
+
+    kind: ClassVar[str] = "speeding"
+
+    limit_kmh: float = Field(gt=0, le=400, description="Speed limit, km/h.")
+    tolerance_kmh: float = Field(
+        5.0, ge=0, description="What is taken off a measured speed before it is compared, km/h: errors of the drawing."
+    )
+    min_seconds: float = Field(0.5, ge=0, description="Speeding that counts, seconds.")
+    window_seconds: float = Field(1.0, gt=0, le=3, description="A speed is measured over this time, seconds.")
+    leave_seconds: float = Field(2.0, gt=0, description="Unseen, away or slower for this long ends it, seconds.")
+
+    def begin(self, places: Places) -> Judge:
+        """See Rule."""
+        if places.ground is None:
+            raise InputError(f"{self.kind}: the camera has no ground plane; give 4 points and their size under ground")
+        return _Radar(self, self.stretches(places), places.ground)
+
+    def ground_needed(self) -> bool:
+        """See Rule."""
+        return True
+
+
+@dataclass(slots=True)
+class _Drive:
+    """How fast one vehicle goes."""
+
+    number: int
+    place: str
+    started: float
+    """Capture time since which it is too fast."""
+    last_known: float
+    """Known time of the last measurement."""
+    fast_s: float = 0.0
+    slow_s: float = 0.0
+    """Watched seconds since it was last measured too fast."""
+    top_mps: float = 0.0
+    fast_at: float = 0.0
+    announced: bool = False
+
+
+class _Radar(Judge):
+    """Measures the speed of everything in its lanes."""
+
+    def __init__(self, rule: Speeding, stretches: list[Stretch], ground: Ground):
+        self._rule = rule
+        self._stretches = stretches
+        self._ground = ground
+        self._vehicles = Vehicles(rule.labels, rule.leave_seconds)
+        self._drives: dict[int, _Drive] = {}
+        self._count = 0
+        self._told_at = -math.inf
+
+    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+        """See Judge."""
+        if not self._vehicles.update(frame, tracks):
+            return
+        by_place: dict[str, list[float]] = {}
+        seen: set[int] = set()
+        for stretch in self._stretches:
+            for vehicle in stretch.holds(self._vehicles.seen):
+                speed = ground_speed(vehicle, self._ground, self._rule.window_seconds)
+                if speed is None or vehicle.number in seen or vehicle.confidence < self._rule.min_confidence:
+                    continue
+                seen.add(vehicle.number)
+                by_place.setdefault(stretch.name, []).append(speed)
+                yield from self._measure(frame.time, vehicle, stretch.name, speed)
+        yield from self._slower(frame.time, seen)
+        if by_place and not 0 <= frame.time - self._told_at < 1.0:
+            self._told_at = frame.time
+            for place, speeds in by_place.items():
+                yield Reading("speed_mps", place, round(float(np.mean(speeds)), 3))
+
+    def _measure(self, time: float, vehicle: Vehicle, place: str, speed: float) -> Iterator[Event | Reading]:
+        rule, known = self._rule, self._vehicles.known
+        drive = self._drives.get(vehicle.number)
+        if speed * KMH - rule.tolerance_kmh <= rule.limit_kmh:
+            if drive is not None and not drive.announced:
+                del self._drives[vehicle.number]
+            return
+        if drive is None:
+            self._count += 1
+            drive = self._drives[vehicle.number] = _Drive(self._count, place, time, known)
+        drive.fast_s += known - drive.last_known if drive.slow_s == 0 else 0.0
+        drive.last_known, drive.slow_s, drive.fast_at = known, 0.0, time
+        drive.top_mps = max(drive.top_mps, speed)
+        if not drive.announced and drive.fast_s >= rule.min_seconds - 1e-6 and rule.holds_at(time):
+            drive.announced, drive.place = True, place
+            yield self._event("begin", time, vehicle, drive, speed)
+            yield Reading("speeding", place, 1.0, "count", vehicle.label)
+
+    def _slower(self, time: float, seen: set[int]) -> Iterator[Event]:
+        """End what is over: slower, away, or gone."""
+        gone = {vehicle.number: vehicle for vehicle in self._vehicles.gone}
+        there = {vehicle.number: vehicle for vehicle in self._vehicles}
+        for number, drive in list(self._drives.items()):
+            if drive.fast_at < time:
+                drive.slow_s += self._vehicles.step_s
+            vehicle = gone.get(number) or there.get(number)
+            if vehicle is None or number in gone or drive.slow_s > self._rule.leave_seconds + 1e-6:
+                del self._drives[number]
+                if drive.announced and vehicle is not None:
+                    yield self._event("end", time, vehicle, drive, drive.top_mps)
+
+    def _event(self, state: str, time: float, vehicle: Vehicle, drive: _Drive, speed: float) -> Event:
+        rule = self._rule
+        return rule.event(
+            "begin" if state == "begin" else "end",
+            time,
+            key=(drive.number,),
+            started=drive.started,
+            ended=drive.fast_at if state == "end" else None,
+            zone=drive.place,
+            track_id=vehicle.track_id,
+            label=vehicle.label,
+            confidence=min(vehicle.confidence, 1.0),
+            box=vehicle.now.box,
+            detail={
+                "speed_kmh": round(speed * KMH, 1),
+                "top_kmh": round(drive.top_mps * KMH, 1),
+                "limit_kmh": rule.limit_kmh,
+                "tolerance_kmh": rule.tolerance_kmh,
+                "fast_s": round(drive.fast_s, 2),
+                "min_seconds": rule.min_seconds,
+                "window_seconds": rule.window_seconds,
+            },
+        )
+
+
+def ground_speed(vehicle: Vehicle, ground: Ground, window_s: float) -> float | None:
+    """Meters a second over the last sightings; None where they do not say.
+
+    Args:
+        vehicle: with at least one sighting.
+        ground: the camera's.
+        window_s: how far back, known seconds; two sightings count however far apart they are.
+    """
+    first = vehicle.since(window_s)
+    if first is vehicle.now and len(vehicle.trail) > 1:
+        first = vehicle.trail[-2]
+    used = [sight for sight in vehicle.trail if sight.known >= first.known and not sight.cut]
+    if len(used) < 2 or used[-1] is not vehicle.now:
+        return None
+    times = np.array([sight.time for sight in used])
+    span = float(times[-1] - times[0])
+    if span < _MIN_SPAN * window_s:
+        return None
+    at = ground.meters(np.array([sight.foot for sight in used]))
+    if not np.isfinite(at).all():
+        return None
+    times -= times.mean()
+    slope = times @ (at - at.mean(axis=0)) / float(times @ times)
+    return float(np.hypot(*slope))
