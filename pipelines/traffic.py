@@ -10,6 +10,7 @@ from streamer import (
     Counting,
     Detector,
     Event,
+    LineCrossing,
     Pipeline,
     Queue,
     Reading,
@@ -27,6 +28,8 @@ class Traffic(Pipeline):
     """Name of the model that finds vehicles."""
     counting: Counting | None = None
     """How many pass, by class, lane or movement."""
+    line_crossing: LineCrossing | None = None
+    """Something passes a line that it should not pass: an event each time."""
     wrong_way: WrongWay | None = None
     """A vehicle drives against its lane."""
     stopped_vehicle: StoppedVehicle | None = None

@@ -53,7 +53,7 @@ class _Seen:
     """Capture time of the first sighting."""
     last_known: float
     """Known time, which unknown answers stop."""
-    box: Any
+    box: list[float]
     confidence: float
     votes: dict[int, float] = field(default_factory=dict)
     """Summed confidence by label: a van that is a truck for one frame stays a car."""
@@ -128,6 +128,12 @@ class Tracker:
             _Boxes(boxes * _SCALE, confidence, np.arange(len(detections))),
             timestamp=known,
         )
+        # plain lists: reading an array number by number costs more than all the rest of this loop
+        rows, confidences, label_ids = (
+            detections.boxes.tolist(),
+            detections.confidence.tolist(),
+            detections.label_ids.tolist(),
+        )
         for i, track_id in zip(found.class_id.tolist(), found.tracker_id.tolist(), strict=True):
             if track_id < 0:
                 continue
@@ -135,10 +141,10 @@ class Tracker:
             if seen is None:
                 # the library tells of a thing at its second sighting
                 first_at = time if self._before_at is None else self._before_at
-                seen = self._seen[track_id] = _Seen(first_at, known, None, 0.0)
-            seen.last_known, seen.box = known, detections.boxes[i]
-            seen.confidence = float(detections.confidence[i])
-            label_id = int(detections.label_ids[i])
+                seen = self._seen[track_id] = _Seen(first_at, known, rows[i], 0.0)
+            seen.last_known, seen.box = known, rows[i]
+            seen.confidence = confidences[i]
+            label_id = label_ids[i]
             seen.votes[label_id] = seen.votes.get(label_id, 0.0) + seen.confidence
 
     def _forget(self, known: float) -> None:
@@ -200,4 +206,6 @@ def _parts(boxes: NDArray[Any], confidence: Floats, overlap: float) -> NDArray[n
 
 def _winner(votes: dict[int, float]) -> int:
     """The label with the most confidence behind it; the lower number where two have the same."""
+    if len(votes) == 1:
+        return next(iter(votes))
     return min(votes, key=lambda label: (-votes[label], label))
