@@ -57,6 +57,10 @@ POST = Weather(jitter=0.03, post=(0.42, 0.5))
 WEATHERS = {"clear": CLEAR, "night": NIGHT, "rain": RAIN, "shadows": SHADOWS, "post": POST}
 
 
+CASES = [("clear", 2), ("clear", 15), ("night", 5), ("rain", 5), ("shadows", 5), ("post", 10)]
+"""Weather and analyzed frames a second: every weather, and the slowest and fastest cameras."""
+
+
 def car(name: str, begin_s: float, start: tuple[float, float], *legs: Leg) -> Actor:
     """A passenger car."""
     return Actor(name, "vehicle", begin_s, start, legs, LENS, height_m=1.5)

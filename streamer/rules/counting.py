@@ -28,8 +28,8 @@ from streamer.types import Frame, Scores, Tracks
 
 _FORGET_S = 2.0
 """Unseen for so long (watched seconds) a vehicle is gone: the tracker's own patience."""
-_CLEAR = 0.1
-"""How far beyond the gate a vehicle must get, in own sizes: four times the jitter of a good detector's box."""
+_CLEAR = 0.25
+"""How far beyond the gate a vehicle must get, in own sizes: four times the jitter of a bad detector's box."""
 _TRAVEL = 0.5
 """How far it must have moved in all, in own sizes: a parked car whose box halves behind a passing one does not."""
 _WINDOWS_MIN = (1, 5, 15)

@@ -167,9 +167,10 @@ class _Waiting(Judge):
         rule = self.rule
         holds = lane.length >= rule.min_vehicles and rule.holds_at(time)
         what = lane.latch.update(time, self.vehicles.known, holds, lane.length <= rule.min_vehicles // 2)
-        lane.longest = max(lane.longest, lane.length) if lane.latch.on else lane.length
+        lane.longest = max(lane.longest, lane.length)
         if what == "begin":
             lane.count += 1
+            lane.longest = lane.length
             yield self._event("begin", time, lane)
         elif what == "end":
             yield self._event("end", time, lane)

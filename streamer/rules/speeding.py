@@ -1,8 +1,9 @@
 """Speeding: a vehicle is faster than the limit, measured in meters on the ground plane.
 
-Its speed is the slope of a straight line through its positions of the last second (least squares), so one bad box is
-not an offense, and at any frame rate the same time counts. Sightings that the frame's edge cuts off are left out:
-their bottom center is not where the vehicle stands. The limit must be exceeded by the tolerance for `min_seconds`.
+Its speed is the median of the slopes between its positions of the last second (Theil 1950, Sen 1968), so a bad box or
+two are no offense, and at any frame rate the same time counts. Of a vehicle that the frame's left or right edge cuts
+off the other end is followed; one that the lower edge cuts off is not measured: where it stands is not seen. The limit
+must be exceeded by the tolerance for `min_seconds`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import InputError
@@ -22,7 +24,7 @@ from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
-from streamer.rules.vehicles import Vehicle, Vehicles
+from streamer.rules.vehicles import EDGE, Box, Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 KMH = 3.6
@@ -172,16 +174,30 @@ def ground_speed(vehicle: Vehicle, ground: Ground, window_s: float) -> float | N
     first = vehicle.since(window_s)
     if first is vehicle.now and len(vehicle.trail) > 1:
         first = vehicle.trail[-2]
-    used = [sight for sight in vehicle.trail if sight.known >= first.known and not sight.cut]
-    if len(used) < 2 or used[-1] is not vehicle.now:
-        return None
+    used = [sight for sight in vehicle.trail if sight.known >= first.known]
     times = np.array([sight.time for sight in used])
-    span = float(times[-1] - times[0])
-    if span < _MIN_SPAN * window_s:
+    spot = _spot([sight.box for sight in used])
+    if spot is None or float(times[-1] - times[0]) < _MIN_SPAN * window_s:
         return None
-    at = ground.meters(np.array([sight.foot for sight in used]))
+    at = ground.meters(spot)
     if not np.isfinite(at).all():
         return None
-    times -= times.mean()
-    slope = times @ (at - at.mean(axis=0)) / float(times @ times)
-    return float(np.hypot(*slope))
+    apart = times[None, :] - times[:, None]
+    pairs = apart >= 0.5 * float(times[-1] - times[0])
+    slopes = (at[None, :] - at[:, None])[pairs] / apart[pairs][:, None]
+    return float(np.hypot(*np.median(slopes, axis=0)))
+
+
+def _spot(boxes: list[Box]) -> NDArray[np.float64] | None:
+    """One spot of the vehicle in all boxes, float64 (n, 2): the middle of its lower edge, or an end that is whole.
+
+    None where the frame's edge leaves none: then the vehicle's place on the ground is not seen.
+    """
+    at = np.array(boxes)
+    if at[:, 3].max() > 1 - EDGE:
+        return None
+    left, right = at[:, 0].min() > EDGE, at[:, 2].max() < 1 - EDGE
+    if not (left or right):
+        return None
+    x = (at[:, 0] + at[:, 2]) / 2 if left and right else at[:, 0] if left else at[:, 2]
+    return np.stack([x, at[:, 3]], axis=1)

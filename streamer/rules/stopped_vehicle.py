@@ -3,8 +3,8 @@
 It stands while the middle of its last sightings stays within a share of its own size, so the jitter of its box does
 not make it move, and a switch of the track's number does not restart the clock. Where several stand in one place and
 nobody gets past them, all wait (a red light, a jam): that is for `queue` and `congestion`, and nothing is said here
-until somebody passes. One vehicle alone at a red light cannot be told from a broken-down one: leave the approach to a
-signal out of the lanes, or ask for longer than its red.
+until somebody passes, or one has stood alone for as long again. One vehicle alone at a red light cannot be told from
+a broken-down one: leave the approach to a signal out of the lanes, or ask for longer than its red.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from streamer.types import Frame, Scores, Tracks
 
 _DRIFT = 0.3
 """Who is farther from where it stood, in own sizes, has moved; a detector's boxes jitter by a tenth of that."""
+_STANDS_S = 2.0
+"""Who has stood for less may only be slow: a slow vehicle takes that long for its drift."""
 _MIDDLE = 5
 """Of so many last sightings the median counts: one bad box moves nobody."""
 _PASS = 1.0
@@ -69,6 +71,8 @@ class _Halt:
     """Watched seconds since it last stood in the place; endless while it has not stood at all."""
     stood_at: float = 0.0
     """Capture time when it last did."""
+    waited_known: float = -math.inf
+    """Known time when it last stood with others: the last of a queue to leave stands alone for a moment."""
     passed: bool = False
     """Whether another got past it."""
     behind: set[int] = field(default_factory=set)
@@ -106,15 +110,21 @@ class _Standing(Judge):
         for place, halts in standing.items():
             self._watch_passing(place, halts, where)
             for vehicle, halt in halts:
-                if halt.announced or halt.stood_s < rule.min_seconds - 1e-6 or not rule.holds_at(frame.time):
-                    continue
-                waits = len(halts) >= rule.wait_together and not halt.passed
-                if not waits and vehicle.confidence >= rule.min_confidence:
+                if len(halts) >= rule.wait_together:
+                    halt.waited_known = vehicles.known
+                if not halt.announced and self._abandoned(vehicle, halt) and rule.holds_at(frame.time):
                     halt.announced = True
                     why: dict[str, object] = {"standing_here": len(halts), "passed_by_others": halt.passed}
                     yield self._event("begin", frame.time, vehicle, halt, why)
                     yield Reading("stopped_vehicle", place, 1.0, "count", vehicle.label)
         yield from self._levels({place: len(halts) for place, halts in standing.items()})
+
+    def _abandoned(self, vehicle: Vehicle, halt: _Halt) -> bool:
+        """Whether it has stood for long enough, and not because it waits with others or did until lately."""
+        enough, known = self._rule.min_seconds - 1e-6, self._vehicles.known
+        alone = halt.passed or known - halt.waited_known >= enough
+        seen = vehicle.now.known == known  # who is out of sight may just have left
+        return seen and alone and halt.stood_s >= enough and vehicle.confidence >= self._rule.min_confidence
 
     def _stand(self, time: float, vehicle: Vehicle, place: str) -> Iterator[Event]:
         """Move one vehicle's clock."""
@@ -148,7 +158,7 @@ class _Standing(Judge):
         found: dict[str, list[tuple[Vehicle, _Halt]]] = {stretch.name: [] for stretch in self._stretches}
         for vehicle in self._vehicles:
             halt = self._halts.get(vehicle.number)
-            if halt is not None and halt.place and halt.stands():
+            if halt is not None and halt.place and halt.stands() and halt.stood_s >= _STANDS_S:
                 found[halt.place].append((vehicle, halt))
         return found
 

@@ -24,7 +24,7 @@ from streamer.types import Frame, Tracks
 Box = tuple[float, float, float, float]
 Vector = tuple[float, float]
 
-_EDGE = 0.006
+EDGE = 0.006
 """A box that ends so near the frame's edge, in fractions of the frame, is cut off by it."""
 _TRAIL = 48
 """Sightings that are kept: 3 s at 15 analyzed frames a second, and no less time at fewer."""
@@ -65,7 +65,7 @@ class Sight:
     def cut(self) -> bool:
         """Whether the frame's edge cuts it off: then its bottom center is not where it stands."""
         x1, y1, x2, y2 = self.box
-        return x1 < _EDGE or y1 < _EDGE or x2 > 1 - _EDGE or y2 > 1 - _EDGE
+        return x1 < EDGE or y1 < EDGE or x2 > 1 - EDGE or y2 > 1 - EDGE
 
 
 @dataclass(slots=True, eq=False)
@@ -269,7 +269,7 @@ def shift(a: Sight, b: Sight, aspect: float) -> Vector:
 
 def _moved(low_a: float, high_a: float, low_b: float, high_b: float, middle: bool) -> float:
     """Along one axis; `middle`: of the center where both ends are whole, rather than of the high end."""
-    low, high = min(low_a, low_b) > _EDGE, max(high_a, high_b) < 1 - _EDGE
+    low, high = min(low_a, low_b) > EDGE, max(high_a, high_b) < 1 - EDGE
     if (low and high and middle) or not (low or high):
         return (low_b + high_b - low_a - high_a) / 2
     return high_b - high_a if high else low_b - low_a
