@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from statistics import fmean
 from typing import ClassVar
 
 import numpy as np
@@ -89,6 +90,8 @@ class _State:
         self.ratio = 1.0
         self.level = 0
         self.free: deque[float] = deque(maxlen=_LEARN_MOST)
+        self.free_85: float | None = None
+        """Their 85th percentile; None after a change."""
         self.drives: dict[int, float] = {}
         """The best speed of each vehicle that is on its way through, while the lane was not full."""
         self.latch = Latch(rule.min_seconds, rule.leave_seconds)
@@ -104,7 +107,7 @@ class _Meter(Judge):
         self._rule = rule
         self._ground = ground
         self._states = [_State(stretch, rule) for stretch in stretches]
-        self._vehicles = Vehicles(rule.labels, _FORGET_S)
+        self._vehicles = Vehicles(rule.labels, _FORGET_S, ground)
         self._last_known: float | None = None
         self._told_at = -math.inf
 
@@ -132,7 +135,7 @@ class _Meter(Judge):
         state.occupancy += weight * (_covered(state.points, here) - state.occupancy)
         speeds = {v.number: speed for v in here if (speed := self._speed(v)) is not None}
         if speeds:
-            ratio = min(float(np.mean(list(speeds.values()))) / self._free_flow(state)[0], 1.0)
+            ratio = min(fmean(speeds.values()) / self._free_flow(state)[0], 1.0)
             if not state.fed:  # what is seen first is no change
                 state.fed, weight = True, 1.0
             state.ratio += weight * (ratio - state.ratio)
@@ -145,11 +148,12 @@ class _Meter(Judge):
             best = state.drives.pop(vehicle.number, None)
             if best is not None:
                 state.free.append(best)
+                state.free_85 = None
 
     def _speed(self, vehicle: Vehicle) -> float | None:
         """Meters, or own sizes, a second."""
         if self._ground is not None:
-            return ground_speed(vehicle, self._ground, _WINDOW_S)
+            return ground_speed(vehicle, _WINDOW_S)
         if vehicle.now.known - vehicle.trail[0].known < 0.5 * _WINDOW_S:
             return None
         pace = vehicle.velocity(self._vehicles.aspect, _WINDOW_S)
@@ -163,7 +167,9 @@ class _Meter(Judge):
         if len(state.free) < _LEARN_AT_LEAST:
             return assumed, "assumed"
         least = _LEAST_SIZES_S if self._ground is None else _ASSUMED_MPS / 2
-        return max(float(np.percentile(list(state.free), 85)), least), f"learned from {len(state.free)} vehicles"
+        if state.free_85 is None:
+            state.free_85 = float(np.percentile(list(state.free), 85))
+        return max(state.free_85, least), f"learned from {len(state.free)} vehicles"
 
     def _decide(self, time: float, state: _State) -> Iterator[Event]:
         rule, latch = self._rule, state.latch

@@ -101,7 +101,7 @@ class _Waiting(Judge):
     vehicles: Vehicles = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vehicles = Vehicles(self.rule.labels, _FORGET_S)
+        self.vehicles = Vehicles(self.rule.labels, _FORGET_S, self.ground)
 
     def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
         """See Judge."""
@@ -145,7 +145,7 @@ class _Waiting(Judge):
         """Whether it is slow enough; who waited already must be twice as fast to drive."""
         most = 2.0 if waited else 1.0
         if self.ground is not None:
-            speed = ground_speed(vehicle, self.ground, _WINDOW_S)
+            speed = ground_speed(vehicle, _WINDOW_S)
             if speed is not None:
                 return speed < most * _SLOW_MPS
         if vehicle.now.known - vehicle.trail[0].known < 0.5 * _WINDOW_S:

@@ -1,9 +1,9 @@
 """Speeding: a vehicle is faster than the limit, measured in meters on the ground plane.
 
-Its speed is the median of the slopes between its positions of the last second (Theil 1950, Sen 1968), so a bad box or
-two are no offense, and at any frame rate the same time counts. Of a vehicle that the frame's left or right edge cuts
-off the other end is followed; one that the lower edge cuts off is not measured: where it stands is not seen. The limit
-must be exceeded by the tolerance for `min_seconds`.
+Its speed is the median of the slopes between its positions of the last second that lie half a window apart (after
+Theil 1950 and Sen 1968), so a bad box or two are no offense, and at any frame rate the same time counts. Of a vehicle
+that the frame's left or right edge cuts off the other end is followed; one that the lower edge cuts off is not
+measured: where it stands is not seen. The limit must be exceeded by the tolerance for `min_seconds`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import fmean, median
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import InputError
@@ -24,11 +23,13 @@ from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
-from streamer.rules.vehicles import EDGE, Box, Vehicle, Vehicles
+from streamer.rules.vehicles import EDGE, Sight, Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 KMH = 3.6
 """Kilometers an hour in a meter a second."""
+_PAIRS = 12
+"""Of more sightings than this, every second (third, ...) is used: the median of a few slopes is as good."""
 _MIN_SPAN = 0.6
 """Of the window, so much must lie between the first and the last sighting that are used."""
 
@@ -81,8 +82,7 @@ class _Radar(Judge):
     def __init__(self, rule: Speeding, stretches: list[Stretch], ground: Ground):
         self._rule = rule
         self._stretches = stretches
-        self._ground = ground
-        self._vehicles = Vehicles(rule.labels, rule.leave_seconds)
+        self._vehicles = Vehicles(rule.labels, rule.leave_seconds, ground)
         self._drives: dict[int, _Drive] = {}
         self._count = 0
         self._told_at = -math.inf
@@ -95,7 +95,7 @@ class _Radar(Judge):
         seen: set[int] = set()
         for stretch in self._stretches:
             for vehicle in stretch.holds(self._vehicles.seen):
-                speed = ground_speed(vehicle, self._ground, self._rule.window_seconds)
+                speed = ground_speed(vehicle, self._rule.window_seconds)
                 if speed is None or vehicle.number in seen or vehicle.confidence < self._rule.min_confidence:
                     continue
                 seen.add(vehicle.number)
@@ -105,7 +105,7 @@ class _Radar(Judge):
         if by_place and not 0 <= frame.time - self._told_at < 1.0:
             self._told_at = frame.time
             for place, speeds in by_place.items():
-                yield Reading("speed_mps", place, round(float(np.mean(speeds)), 3))
+                yield Reading("speed_mps", place, round(fmean(speeds), 3))
 
     def _measure(self, time: float, vehicle: Vehicle, place: str, speed: float) -> Iterator[Event | Reading]:
         rule, known = self._rule, self._vehicles.known
@@ -163,41 +163,37 @@ class _Radar(Judge):
         )
 
 
-def ground_speed(vehicle: Vehicle, ground: Ground, window_s: float) -> float | None:
+def ground_speed(vehicle: Vehicle, window_s: float) -> float | None:
     """Meters a second over the last sightings; None where they do not say.
 
     Args:
-        vehicle: with at least one sighting.
-        ground: the camera's.
-        window_s: how far back, known seconds; two sightings count however far apart they are.
+        vehicle: of `Vehicles` with a ground plane.
+        window_s: how far back, known seconds; at a low frame rate two sightings count however far apart they are.
     """
-    first = vehicle.since(window_s)
-    if first is vehicle.now and len(vehicle.trail) > 1:
-        first = vehicle.trail[-2]
-    used = [sight for sight in vehicle.trail if sight.known >= first.known]
-    times = np.array([sight.time for sight in used])
-    spot = _spot([sight.box for sight in used])
-    if spot is None or float(times[-1] - times[0]) < _MIN_SPAN * window_s:
+    trail, now = vehicle.trail, vehicle.now
+    used: list[Sight] = []
+    for sight in reversed(trail):
+        if sight.ends is None or (len(used) > 1 and sight.known < now.known - window_s - 1e-6):
+            break
+        used.append(sight)
+    if len(used) < 2 or now.time - used[-1].time < _MIN_SPAN * window_s:
         return None
-    at = ground.meters(spot)
-    if not np.isfinite(at).all():
+    spot = _whole(used)
+    if spot is None:
         return None
-    apart = times[None, :] - times[:, None]
-    pairs = apart >= 0.5 * float(times[-1] - times[0])
-    slopes = (at[None, :] - at[:, None])[pairs] / apart[pairs][:, None]
-    return float(np.hypot(*np.median(slopes, axis=0)))
+    half, stride = len(used) // 2, 1 + len(used) // _PAIRS
+    across, away = [], []
+    for later, earlier in zip(used[::stride], used[half::stride], strict=False):
+        assert later.ends is not None  # those without ended the search
+        assert earlier.ends is not None
+        (x1, y1), (x2, y2), took = earlier.ends[spot], later.ends[spot], later.time - earlier.time
+        across.append((x2 - x1) / took)
+        away.append((y2 - y1) / took)
+    return math.hypot(median(across), median(away))
 
 
-def _spot(boxes: list[Box]) -> NDArray[np.float64] | None:
-    """One spot of the vehicle in all boxes, float64 (n, 2): the middle of its lower edge, or an end that is whole.
-
-    None where the frame's edge leaves none: then the vehicle's place on the ground is not seen.
-    """
-    at = np.array(boxes)
-    if at[:, 3].max() > 1 - EDGE:
-        return None
-    left, right = at[:, 0].min() > EDGE, at[:, 2].max() < 1 - EDGE
-    if not (left or right):
-        return None
-    x = (at[:, 0] + at[:, 2]) / 2 if left and right else at[:, 0] if left else at[:, 2]
-    return np.stack([x, at[:, 3]], axis=1)
+def _whole(used: list[Sight]) -> int | None:
+    """Which spot of the lower edge is whole in the first and last: its middle (1), its left (0) or right end (2)."""
+    first, last = used[-1].box, used[0].box
+    left, right = min(first[0], last[0]) > EDGE, max(first[2], last[2]) < 1 - EDGE
+    return 1 if left and right else 0 if left else 2 if right else None

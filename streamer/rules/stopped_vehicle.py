@@ -128,12 +128,11 @@ class _Standing(Judge):
 
     def _stand(self, time: float, vehicle: Vehicle, place: str) -> Iterator[Event]:
         """Move one vehicle's clock."""
-        x, y = _middle(vehicle)
         halt = self._halts.get(vehicle.number)
         if halt is None:
             self._halts[vehicle.number] = self._halt(vehicle, place)
             return
-        near = math.hypot(x - halt.x, y - halt.y) < _DRIFT * vehicle.now.size
+        near = self._near(vehicle, halt)
         if near and place and place == (halt.place or place):
             halt.place = place
             halt.stood_s += self._vehicles.known - halt.known
@@ -147,6 +146,14 @@ class _Standing(Judge):
         # who stands with the foot on the border is in and out of the place by turns
         if over or not (near or halt.announced):
             self._halts[vehicle.number] = self._halt(vehicle, place)
+
+    def _near(self, vehicle: Vehicle, halt: _Halt) -> bool:
+        """Whether it is where it stood: in this frame, or at least in the middle of the last ones."""
+        reach = _DRIFT * vehicle.now.size
+        if math.hypot(vehicle.now.x - halt.x, vehicle.now.y - halt.y) < reach:
+            return True
+        x, y = _middle(vehicle)
+        return math.hypot(x - halt.x, y - halt.y) < reach
 
     def _halt(self, vehicle: Vehicle, place: str) -> _Halt:
         self._count += 1

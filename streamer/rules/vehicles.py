@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from streamer.ground import Ground
 from streamer.rules.rule import KnownTime
 from streamer.types import Frame, Tracks
 
@@ -40,8 +43,7 @@ _WATCHED_STEP_S = 1.0
 """So much of the time between two frames counts as watched: a vehicle may leave in a gap, but nobody saw it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """One sighting of a vehicle."""
 
     time: float
@@ -55,6 +57,8 @@ class Sight:
     y: float
     size: float
     """The geometric mean of the box's width and height, in heights of the picture."""
+    ends: tuple[Vector, Vector, Vector] | None = None
+    """Left end, middle and right end of the lower edge in meters on the ground; None where that is not known."""
 
     @property
     def foot(self) -> Vector:
@@ -93,7 +97,12 @@ class Vehicle:
     def since(self, window_s: float) -> Sight:
         """The oldest sighting that is at most so many known seconds older than the last one."""
         until = self.trail[-1].known - window_s - 1e-6
-        return next(sight for sight in self.trail if sight.known >= until)
+        found = self.trail[-1]
+        for sight in reversed(self.trail):
+            if sight.known < until:
+                break
+            found = sight
+        return found
 
     def velocity(self, aspect: float, window_s: float = _PACE_S) -> Vector | None:
         """Heights of the picture a second over the last `window_s`; None while it was seen only once in it."""
@@ -113,9 +122,11 @@ class Vehicles:
     Args:
         labels: names of the detector's classes that are vehicles.
         forget_s: watched seconds unseen after which a vehicle is gone.
+        ground: the camera's, for rules that need meters.
     """
 
-    def __init__(self, labels: list[str], forget_s: float):
+    def __init__(self, labels: list[str], forget_s: float, ground: Ground | None = None):
+        self._ground = ground
         self._labels = frozenset(labels)
         self._forget_s = forget_s
         self._clock = KnownTime()
@@ -165,21 +176,26 @@ class Vehicles:
         xs = ((boxes[:, 0] + boxes[:, 2]) / 2 * self.aspect).tolist()
         sizes = np.sqrt(np.maximum(wide * tall, 1e-8)).tolist()
         listed, ages = boxes.tolist(), tracks.ages_s.tolist()
+        ends = [None] * len(boxes) if self._ground is None else _ends(self._ground, boxes)
         rows = {}
         for i, track_id in enumerate(tracks.track_ids.tolist()):
             label = tracks.label(i)
             if label in self._labels:
                 x1, y1, x2, y2 = listed[i]
-                sight = Sight(time, self.known, (x1, y1, x2, y2), xs[i], y2, sizes[i])
+                sight = Sight(time, self.known, (x1, y1, x2, y2), xs[i], y2, sizes[i], ends[i])
                 rows[track_id] = _Row(track_id, sight, label, float(tracks.confidence[i]), ages[i])
         return rows
 
     def _link(self, rows: dict[int, _Row]) -> None:
         """Give each row its vehicle: that of its track, of a lost one, of one it was exchanged with, or a new one."""
         astray = []
-        for track_id, row in list(rows.items()):
+        for track_id, row in rows.items():
             vehicle = self._by_track.get(track_id)
-            if vehicle is not None and _beside(vehicle.now, row.sight) > _FITS * row.sight.size:
+            if vehicle is None:
+                continue
+            fits = _FITS * row.sight.size
+            # near where it was, or where it was heading: what all do nearly always
+            if _beside(vehicle.now, row.sight) > fits and self._off(vehicle, row.sight) > fits:
                 astray.append(vehicle)
         for a, b in combinations(astray, 2):
             self._exchange(a, b, rows)
@@ -246,13 +262,25 @@ class Vehicles:
         self.gone = [self._by_track.pop(track_id) for track_id in over]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     track_id: int
     sight: Sight
     label: str
     confidence: float
     age_s: float
+
+
+def _ends(ground: Ground, boxes: NDArray[np.float64]) -> Sequence[tuple[Vector, Vector, Vector] | None]:
+    """See Sight.ends; None for a box that the lower edge cuts off, or that stands beyond the horizon."""
+    low = boxes[:, 3]
+    spots = np.stack([np.stack([x, low], axis=1) for x in (boxes[:, 0], (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 2])])
+    meters = ground.meters(spots.reshape(-1, 2)).reshape(3, -1, 2)
+    good = np.isfinite(meters).all(axis=(0, 2)) & (low < 1 - EDGE)
+    listed = meters.transpose(1, 0, 2).tolist()
+    return [
+        ((a[0], a[1]), (b[0], b[1]), (c[0], c[1])) if fine else None
+        for (a, b, c), fine in zip(listed, good.tolist(), strict=True)
+    ]
 
 
 def shift(a: Sight, b: Sight, aspect: float) -> Vector:
