@@ -9,21 +9,23 @@ nor doubles a count. Counts are readings; events only if asked for, one update a
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from streamer.errors import InputError
-from streamer.events import Event, Severity, State
-from streamer.places import Places, Zone
+from streamer.events import Event, Severity
+from streamer.places import Places
 from streamer.readings import Reading
-from streamer.rules.road import RoadRule, middle_gate, within
+from streamer.rules.gate import Gate, middle_gate, within
+from streamer.rules.road import LaneRule
 from streamer.rules.rule import Judge
-from streamer.rules.vehicles import Sight, Vector, Vehicle, Vehicles, shift
+from streamer.rules.sight import Sight, shift
+from streamer.rules.tally import Tally
+from streamer.rules.vehicles import Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 _FORGET_S = 2.0
@@ -38,7 +40,7 @@ _MOST = 20_000
 """Crossings that are remembered for the windows: 22 a second for 15 minutes."""
 
 
-class Counting(RoadRule):
+class Counting(LaneRule):
     """Vehicles are counted at lines and in lanes."""
 
     kind: ClassVar[str] = "counting"
@@ -51,14 +53,15 @@ class Counting(RoadRule):
     movements: dict[str, list[str]] = Field(
         {}, description="Name of a movement and the lines or lanes that a vehicle passes in it, in order."
     )
-    report_minutes: float | None = Field(
-        None, gt=0, le=1440, description="Also tell the counts as an event, once in this time; not if left out."
+    report_seconds: float | None = Field(
+        None,
+        ge=1,
+        le=86400,
+        description="Also tell the counts as an event once in this time, e.g. 900; not if left out.",
     )
 
     @model_validator(mode="after")
     def _sound(self) -> Counting:
-        if self.zones:
-            raise ValueError("counting has no use for zones: name lines or lanes")
         if not (self.lines or self.lanes):
             raise ValueError("counting needs a place: name at least one under lines or lanes")
         both = sorted({*self.lines} & {*self.lanes})
@@ -84,49 +87,21 @@ class Counting(RoadRule):
         extra = [] if self.lanes_at is None or self.lanes_at in self.lines else [self.lanes_at]
         return {"lines": [*self.lines, *extra], "lanes": self.lanes}
 
-    def _gates(self, places: Places) -> list[_Gate]:
-        gates = [_Gate(line.name, line.start, line.end) for line in self.drawn(self.lines, places.lines, "line")]
+    def _gates(self, places: Places) -> list[Gate]:
+        gates = [Gate(line.name, line.start, line.end) for line in self.drawn(self.lines, places.lines, "line")]
         ruler = None if self.lanes_at is None else self.drawn([self.lanes_at], places.lines, "line")[0]
         for lane in self.drawn(self.lanes, places.lanes, "lane"):
             name = lane.zone.name
             if ruler is None:
-                gates.append(_Gate(name, *middle_gate(lane)))
+                gates.append(Gate(name, *middle_gate(lane)))
                 continue
             if within(lane.zone, ruler.start, ruler.end) is None:
                 raise InputError(f"counting: line {self.lanes_at!r} does not cross lane {name!r}: draw it across")
             (ax, ay), (bx, by), (dx, dy) = ruler.start, ruler.end, lane.direction
             forward = (bx - ax) * dy - (by - ay) * dx > 0
             ends = (ruler.start, ruler.end) if forward else (ruler.end, ruler.start)
-            gates.append(_Gate(name, *ends, lane.zone))
+            gates.append(Gate(name, *ends, lane.zone))
         return gates
-
-
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """Where a place is counted; forward is from the arrow's left to its right."""
-
-    name: str
-    start: Vector
-    end: Vector
-    zone: Zone | None = None
-    """Only the part of the line in it: two lanes that share a border share no crossing."""
-
-    def holds(self, along: float) -> bool:
-        """Whether a crossing at this share of the line passes the gate."""
-        if not 0 <= along <= 1:
-            return False
-        (ax, ay), (bx, by) = self.start, self.end
-        return self.zone is None or bool(
-            self.zone.contains(np.array([[ax + along * (bx - ax), ay + along * (by - ay)]]))[0]
-        )
-
-    def measure(self, x: float, y: float, aspect: float) -> tuple[float, float]:
-        """Of a point in heights: how far right of the endless line, in heights, and where along the gate (0..1)."""
-        ax, ay = self.start[0] * aspect, self.start[1]
-        bx, by = self.end[0] * aspect - ax, self.end[1] - ay
-        square = bx * bx + by * by
-        px, py = x - ax, y - ay
-        return (bx * py - by * px) / math.sqrt(square), (bx * px + by * py) / square
 
 
 @dataclass(slots=True)
@@ -149,7 +124,7 @@ class _Passer:
 class _Counter(Judge):
     """Watches who passes the gates, and keeps the books."""
 
-    def __init__(self, rule: Counting, gates: list[_Gate]):
+    def __init__(self, rule: Counting, gates: list[Gate]):
         self._rule = rule
         self._gates = gates
         self._vehicles = Vehicles(rule.labels, _FORGET_S)
@@ -157,7 +132,7 @@ class _Counter(Judge):
         self._recent: deque[tuple[float, str, str]] = deque(maxlen=_MOST)
         self._levels: dict[tuple[int, str, str], int] = {}
         self._levels_at: float | None = None
-        self._book = _Report(rule, [gate.name for gate in gates])
+        self._book = Tally(rule, rule.report_seconds, rule.lines, [*(gate.name for gate in gates), *rule.movements])
 
     def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
         """See Judge."""
@@ -177,7 +152,7 @@ class _Counter(Judge):
                     yield from self._move(vehicle, gate.name, passer, frame.time)
         yield from self._windows(frame.time)
 
-    def _passes(self, vehicle: Vehicle, gate: _Gate, passer: _Passer, i: int) -> str:
+    def _passes(self, vehicle: Vehicle, gate: Gate, passer: _Passer, i: int) -> str:
         """The direction in which a vehicle has just passed a gate and got clear of it; empty if it has not."""
         aspect, now = self._vehicles.aspect, vehicle.now
         off, _ = gate.measure(now.x, now.y, aspect)
@@ -198,7 +173,7 @@ class _Counter(Judge):
         side.crossed = False
         return ("forward" if side.right else "backward") if real else ""
 
-    def _crossed(self, before: Sight, now: Sight, gate: _Gate) -> bool | None:
+    def _crossed(self, before: Sight, now: Sight, gate: Gate) -> bool | None:
         """Whether the step from one sighting to the next passed the gate or beside its ends; None: neither."""
         (a, along_a), (b, along_b) = (gate.measure(s.x, s.y, self._vehicles.aspect) for s in (before, now))
         if (a >= 0) == (b >= 0):
@@ -242,56 +217,3 @@ class _Counter(Judge):
             if self._levels.get(key) != value:
                 yield Reading(f"vehicles_{key[0]}min", key[1], float(value), direction=key[2])
         self._levels = levels
-
-
-class _Report:
-    """Counts by interval, told as updates of one incident a place; intervals lie on the clock's own marks."""
-
-    def __init__(self, rule: Counting, places: list[str]):
-        self._rule = rule
-        self._places = [*places, *rule.movements]
-        self._length_s = 60 * rule.report_minutes if rule.report_minutes else None
-        self._number: int | None = None
-        self._watched_s = 0.0
-        self._counts: Counter[tuple[str, str, str]] = Counter()
-
-    def add(self, place: str, label: str, direction: str) -> None:
-        """One more."""
-        if self._length_s is not None:
-            self._counts[place, label, direction] += 1
-
-    def advance(self, time: float, step_s: float) -> Iterator[Event]:
-        """Move to a frame; what the interval that it closes has held."""
-        if self._length_s is None:
-            return
-        number = math.floor(time / self._length_s)
-        if self._number is None:
-            yield from (self._event("begin", time, place, {}) for place in self._places)
-        elif number != self._number:
-            start_s = self._number * self._length_s
-            for place in self._places:
-                yield self._event("update", time, place, self._detail(place, time - start_s))
-            self._counts.clear()
-            self._watched_s = 0.0
-        self._number = number
-        self._watched_s += step_s
-
-    def _detail(self, place: str, ago_s: float) -> dict[str, object]:
-        """The counts of a place; `began_ago_s` says when the interval began, for times are of many clocks."""
-        counts: dict[str, dict[str, int]] = {}
-        for (where, label, direction), count in sorted(self._counts.items()):
-            if where == place:
-                counts.setdefault(direction or "all", {})[label] = count
-        total = sum(sum(by_label.values()) for by_label in counts.values())
-        return {
-            "total": total,
-            "counts": counts,
-            "minutes": self._rule.report_minutes,
-            "began_ago_s": round(ago_s, 2),
-            "watched_s": round(self._watched_s, 1),
-        }
-
-    def _event(self, state: State, time: float, place: str, detail: dict[str, object]) -> Event:
-        where = {"line": place} if place in self._rule.lines else {"zone": place}
-        asked = {"minutes": self._rule.report_minutes, "labels": list(self._rule.labels)}
-        return self._rule.event(state, time, key=(place,), detail=detail or asked, **where)

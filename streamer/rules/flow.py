@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.rules.vehicles import Vector
+from streamer.rules.sight import Vector
 
 Cell = tuple[int, int]
 """Row and column."""

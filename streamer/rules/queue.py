@@ -14,18 +14,20 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from streamer.errors import InputError
 from streamer.events import Event
 from streamer.ground import Ground
 from streamer.places import Places
 from streamer.readings import Reading
+from streamer.rules.gate import within
 from streamer.rules.latch import Latch
-from streamer.rules.road import RoadRule, Stretch, within
+from streamer.rules.road import LaneRule, Stretch
 from streamer.rules.rule import Judge
+from streamer.rules.sight import Vector
 from streamer.rules.speeding import KMH, ground_speed
-from streamer.rules.vehicles import Vector, Vehicle, Vehicles
+from streamer.rules.vehicles import Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 _SLOW_MPS, _SLOW_SIZES_S = 8 / KMH, 0.5
@@ -34,22 +36,17 @@ _FORGET_S = 4.0
 """A queued vehicle that another hides is still there."""
 
 
-class Queue(RoadRule):
+class Queue(LaneRule):
     """Vehicles wait before a stop line."""
 
     kind: ClassVar[str] = "queue"
 
+    lanes: list[str] = Field(min_length=1, description="Lanes to watch; each camera that runs this rule draws them.")
     line: str | None = Field(None, description="The stop line; default: where the lane ends in its direction.")
     min_vehicles: int = Field(3, ge=1, description="So many waiting vehicles are a queue.")
     min_seconds: float = Field(5.0, ge=0, description="So many for this long begins it, seconds.")
     leave_seconds: float = Field(10.0, ge=0, description="Half as many or fewer for this long ends it, seconds.")
     max_gap_lengths: float = Field(4.0, gt=0, description="A longer gap, in vehicle sizes, ends the chain.")
-
-    @model_validator(mode="after")
-    def _sound(self) -> Queue:
-        if self.zones:
-            raise ValueError("queue has no use for zones: a queue stands in a lane, which has a direction")
-        return self
 
     def begin(self, places: Places) -> Judge:
         """See Rule."""
@@ -63,6 +60,9 @@ class Queue(RoadRule):
                     raise InputError(f"queue: line {line.name!r} does not cross lane {stretch.name!r}: draw it across")
             lanes.append(_Lane(self, stretch, stop))
         return _Waiting(self, lanes, places.ground)
+
+    def _needs_place(self) -> bool:
+        return False  # the lanes are a must of their own
 
     def places_needed(self) -> dict[str, list[str]]:
         """See Rule."""

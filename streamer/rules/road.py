@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from streamer.places import Lane, Places, Zone
+from streamer.places import Places, Zone
 from streamer.rules.rule import Rule
-from streamer.rules.vehicles import Vector, Vehicle
+from streamer.rules.sight import Vector
+from streamer.rules.vehicles import Vehicle
 
 VEHICLES = ("car", "truck", "bus", "train", "motorcycle", "motion")
 """What counts as a vehicle unless told otherwise. Small detectors take a truck for a train; `motion` is what the
@@ -43,18 +44,17 @@ class Stretch:
         return [vehicle for vehicle, here in zip(vehicles, inside.tolist(), strict=True) if here]
 
 
-class RoadRule(Rule):
-    """A behavior of vehicles in lanes or zones."""
+class LaneRule(Rule):
+    """A behavior of vehicles in lanes."""
 
     lanes: list[str] = Field([], description="Lanes to watch; each camera that runs this rule draws them.")
-    zones: list[str] = Field([], description="Zones to watch, for what needs no direction of travel.")
     labels: list[str] = Field(list(VEHICLES), description="What counts; names of the detector's classes.")
     min_confidence: float = Field(0.35, ge=0, le=1, description="Mean confidence of its sightings that is asked for.")
 
     @model_validator(mode="after")
-    def _somewhere(self) -> RoadRule:
-        if self._needs_place() and not (self.lanes or self.zones):
-            raise ValueError(f"{self.kind} needs a place: name at least one under lanes or zones")
+    def _somewhere(self) -> LaneRule:
+        if self._needs_place() and not any(self.places_needed().values()):
+            raise ValueError(f"{self.kind} needs a place: name at least one under {' or '.join(self.places_needed())}")
         return self
 
     def _needs_place(self) -> bool:
@@ -62,20 +62,31 @@ class RoadRule(Rule):
 
     def places_needed(self) -> dict[str, list[str]]:
         """See Rule."""
+        return {"lanes": self.lanes}
+
+    def stretches(self, places: Places) -> list[Stretch]:
+        """What this rule watches on a camera.
+
+        Raises:
+            InputError: a place is not drawn.
+        """
+        lanes = self.drawn(self.lanes, places.lanes, "lane")
+        return [Stretch(lane.zone.name, lane.zone, lane.direction) for lane in lanes]
+
+
+class RoadRule(LaneRule):
+    """A behavior of vehicles in lanes, or in zones: one that needs no direction of travel."""
+
+    zones: list[str] = Field([], description="Zones to watch besides lanes.")
+
+    def places_needed(self) -> dict[str, list[str]]:
+        """See Rule."""
         return {"lanes": self.lanes, "zones": self.zones}
 
     def stretches(self, places: Places) -> list[Stretch]:
-        """The lanes and zones of this rule on a camera.
-
-        Raises:
-            InputError: one is not drawn.
-        """
-        lanes = self.drawn(self.lanes, places.lanes, "lane")
+        """See LaneRule."""
         zones = self.drawn(self.zones, places.zones, "zone")
-        return [
-            *(Stretch(lane.zone.name, lane.zone, lane.direction) for lane in lanes),
-            *(Stretch(zone.name, zone, None) for zone in zones),
-        ]
+        return [*super().stretches(places), *(Stretch(zone.name, zone, None) for zone in zones)]
 
 
 def feet(vehicles: list[Vehicle]) -> NDArray[np.float64]:
@@ -89,30 +100,3 @@ def angle(a: Vector, b: Vector) -> float:
     if lengths == 0:
         return 0.0
     return math.degrees(math.acos(max(-1.0, min(1.0, (a[0] * b[0] + a[1] * b[1]) / lengths))))
-
-
-def middle_gate(lane: Lane) -> tuple[Vector, Vector]:
-    """A line across the middle of a lane, at right angles to its direction (as fractions of the frame go).
-
-    Returns:
-        Its ends, so that who crosses it in the lane's direction comes from its left to its right.
-    """
-    (dx, dy), polygon = lane.direction, lane.zone.polygon
-    x, y = polygon.mean(axis=0)
-    # the arrow points to where the traffic's left hand lies as seen, so its own right is where they go
-    across = (dy, -dx)
-    reach = 2.0
-    ends = (x - reach * across[0], y - reach * across[1]), (x + reach * across[0], y + reach * across[1])
-    return within(lane.zone, *ends) or ends
-
-
-def within(zone: Zone, start: Vector, end: Vector) -> tuple[Vector, Vector] | None:
-    """The part of a line between where it first enters a zone and where it last leaves it; None if it misses it."""
-    steps = np.linspace(0.0, 1.0, 2001)
-    points = np.array(start) + steps[:, None] * (np.array(end) - np.array(start))
-    inside = zone.contains(points) & (points >= 0).all(axis=1) & (points <= 1).all(axis=1)
-    hit = np.flatnonzero(inside)
-    if not len(hit):
-        return None
-    a, b = points[hit[0]], points[hit[-1]]
-    return (float(a[0]), float(a[1])), (float(b[0]), float(b[1]))

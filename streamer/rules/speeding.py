@@ -23,7 +23,8 @@ from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
-from streamer.rules.vehicles import EDGE, Sight, Vehicle, Vehicles
+from streamer.rules.sight import EDGE, Sight
+from streamer.rules.vehicles import Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 KMH = 3.6

@@ -22,7 +22,8 @@ from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
-from streamer.rules.vehicles import Sight, Vector, Vehicle, Vehicles
+from streamer.rules.sight import Sight, Vector
+from streamer.rules.vehicles import Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 _DRIFT = 0.3

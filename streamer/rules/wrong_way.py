@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from streamer.events import Event, Severity
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.flow import Cell, Flow
-from streamer.rules.road import RoadRule, Stretch, angle
+from streamer.rules.road import LaneRule, Stretch, angle
 from streamer.rules.rule import Judge
-from streamer.rules.vehicles import Sight, Vector, Vehicle, Vehicles, shift
+from streamer.rules.sight import Sight, Vector, shift
+from streamer.rules.vehicles import Vehicle, Vehicles
 from streamer.types import Frame, Scores, Tracks
 
 _STEP = 0.25
@@ -34,7 +35,7 @@ _STEP_S = 1.0
 """So much of the time between two sightings counts as driving, at most."""
 
 
-class WrongWay(RoadRule):
+class WrongWay(LaneRule):
     """A vehicle drives against the direction of its lane."""
 
     kind: ClassVar[str] = "wrong_way"
@@ -53,12 +54,6 @@ class WrongWay(RoadRule):
     learn_vehicles: int = Field(
         10, ge=3, le=100, description="Vehicles that must have passed a spot before it has a learned direction."
     )
-
-    @model_validator(mode="after")
-    def _sound(self) -> WrongWay:
-        if self.zones:
-            raise ValueError("wrong_way has no use for zones: a lane has a direction, and learning needs no drawing")
-        return self
 
     def _needs_place(self) -> bool:
         return self.learn_seconds is None

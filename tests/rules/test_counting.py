@@ -169,7 +169,7 @@ def test_sliding_windows_follow_the_traffic() -> None:
 
 
 def test_a_report_tells_each_interval_and_how_long_it_was_watched() -> None:
-    rule = Counting(lines=["middle"], report_minutes=0.25)
+    rule = Counting(lines=["middle"], report_seconds=15)
     told = drive(rule, TRAFFIC, times(0, 46, 5), unknown=lambda t: 33.0 < t < 41.0)
     assert [event.state for event in told.events] == ["begin", "update", "update", "update"]
     first, second, third = (event.detail for event in told.events[1:])
@@ -202,11 +202,11 @@ def test_a_shift_in_time_changes_nothing(offset_s: float, seed: int) -> None:
     ("wrong", "why"),
     [
         ({}, "needs a place"),
-        ({"zones": ["a"]}, "no use for zones"),
+        ({"lines": ["a"], "zones": ["a"]}, "Extra inputs"),
         ({"lines": ["a"], "lanes": ["a"]}, "names a line and a lane"),
         ({"lines": ["a"], "movements": {"m": ["a", "b"]}}, "'b' is not one of"),
         ({"lines": ["a"], "movements": {"m": ["a"]}}, "at least two different places"),
-        ({"lines": ["a"], "report_minutes": 0}, "greater than 0"),
+        ({"lines": ["a"], "report_seconds": 0}, "greater than or equal to 1"),
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, object], why: str) -> None:

@@ -200,7 +200,7 @@ def test_a_drawn_lane_goes_before_what_was_learned() -> None:
     ("wrong", "why"),
     [
         ({}, "needs a place"),
-        ({"zones": ["a"]}, "no use for zones"),
+        ({"lanes": ["a"], "zones": ["a"]}, "Extra inputs"),
         ({"lanes": ["a"], "min_degrees": 20}, "greater than or equal to 90"),
         ({"learn_seconds": 1}, "greater than or equal to 10"),
     ],
