@@ -10,7 +10,10 @@ import pytest
 from streamer.cli import _parser
 from streamer.config import parse_site
 
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("architecture", "benchmarks", "configuration", "dependencies")))
+PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("architecture", "benchmarks", "configuration", "dependencies", "traffic")),
+)
 
 
 @pytest.fixture(params=PAGES)
