@@ -59,6 +59,10 @@ class Metrics:
         # frames: stage is decode, sample, slot, mailbox or analyze; outcome is ok, or the reason of the drop
         self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
         self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
+        self.record_up = gauge("record_up", "1 while the record stream of a camera gives evidence", "camera")
+        self.evidence = counter(
+            "evidence", "Snapshots and clips by outcome: ok, or what was wrong", "camera", "kind", "outcome"
+        )
         # inference
         self.batch_size = _QuickHistogram(
             "streamer_batch_size",
