@@ -39,6 +39,7 @@ from streamer.web.app import Web
 logger = log.get(__name__)
 
 _STUCK_S = 15.0  # no progress of engine or worker for this long stops feeding the watchdog
+_WAITING_S = 4.0  # of video is kept beyond what evidence shows: orders wait for their turn
 _CLOSE_S = 3.0  # of `stop_seconds`, kept for sinks to say good-bye and children to leave
 
 
@@ -270,7 +271,7 @@ def _assemble(
     parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, tell)
     engine = Engine(parts)
     reporter = Reporter(engine, readers, models, outbox, metrics, clock)
-    web = Web(site.web, reporter.status, metrics, reporter.snapshot)
+    web = Web(site.web, reporter.status, metrics, reporter.snapshot, reporter.clip)
     return Daemon(site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, load)
 
 
@@ -293,6 +294,14 @@ def plans(
         sizes = [models.input_size(model) for pipeline in pipelines.values() for model in pipeline.models()]
         width = max((w for w, _ in sizes), default=416)
         height = max((h for _, h in sizes), default=416)
-        spec = CameraSpec(name, camera.url, camera.transport, camera.analyze_fps, width, height, realtime=True)
-        found.append(CameraPlan(spec, camera.places, pipelines))
+        clip = site.clip(name)
+        kept_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
+        kept = int(site.ingest.ring_megabytes * 1e6) if clip is not None or camera.record_url is not None else 0
+        spec = CameraSpec(
+            *(name, camera.url, camera.transport, camera.analyze_fps, width, height),
+            record_url=camera.record_url,
+            ring_bytes=kept,
+            ring_s=kept_s + _WAITING_S,
+        )
+        found.append(CameraPlan(spec, camera.places, pipelines, clip))
     return found

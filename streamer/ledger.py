@@ -18,12 +18,12 @@ from typing import Literal
 from streamer.database import connect, transact
 from streamer.events import SEVERITIES
 from streamer.sinks.sink import Alert
-from streamer.store import dump_event, load_event
+from streamer.store import CLIPS, dump_event, load_event
 
 Status = Literal["pending", "delivered", "rejected", "expired", "given_up"]
 DEAD: tuple[Status, ...] = ("rejected", "expired", "given_up")
 _DEAD = "('rejected', 'expired', 'given_up')"
-_ALERT = "a.seq, a.id, a.event, a.severity, a.text, a.created_at, a.snapshot, a.ready"
+_ALERT = "a.seq, a.id, a.event, a.severity, a.text, a.created_at, a.snapshot, a.ready, a.clip, a.clip_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,11 @@ def enter(c: sqlite3.Connection, alert: Alert, ready: bool, expires_at: Mapping[
             return "state"
     seq = c.execute(
         "INSERT INTO alerts (id, incident, state, camera, pipeline, kind, severity, event_at, created_at, event, text,"
-        " snapshot, ready) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " snapshot, ready, clip, clip_state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(alert.id, event.id, event.state, event.camera, event.pipeline, event.kind, alert.severity, event.time),
             *(alert.created_at, dump_event(event), alert.text, _name(alert.snapshot), int(ready or not sinks)),
+            *(_name(alert.clip), None if alert.clip is None else "expected"),
         ),
     ).lastrowid
     c.executemany(
@@ -130,8 +131,18 @@ def attach(c: sqlite3.Connection, alert_id: str, snapshot: Path | None) -> None:
     c.execute("UPDATE alerts SET ready = 1, snapshot = coalesce(?, snapshot) WHERE id = ?", (_name(snapshot), alert_id))
 
 
+def attach_clip(c: sqlite3.Connection, alert_id: str, there: bool) -> None:
+    """The clip of an alert is there, or will never be."""
+    state = "ready" if there else "missing"
+    c.execute("UPDATE alerts SET clip_state = ? WHERE id = ? AND clip_state = 'expected'", (state, alert_id))
+
+
 def release_all(c: sqlite3.Connection, path_of: Callable[[str], Path], but: frozenset[str]) -> None:
-    """After a restart nobody waits for a snapshot: take those that were still written, and let all go (save `but`)."""
+    """After a restart nobody waits for evidence: take what was still written, and let all go (save `but`)."""
+    clips = c.execute("SELECT id, clip FROM alerts WHERE clip_state = 'expected'").fetchall()
+    for alert_id, clip in clips:
+        if alert_id not in but:
+            attach_clip(c, alert_id, clip is not None and (path_of(alert_id).parent.with_name(CLIPS) / clip).is_file())
     for seq, alert_id in c.execute("SELECT seq, id FROM alerts WHERE ready = 0").fetchall():
         path = path_of(alert_id)
         if alert_id not in but:
@@ -267,8 +278,10 @@ def _letters(c: sqlite3.Connection, snapshots: Path, where: str, values: tuple[o
         values,
     ).fetchall()
     found = []
-    for seq, key, event, severity, text, created_at, snapshot, ready, sink, *rest in rows:
+    for seq, key, event, severity, text, created_at, snapshot, ready, clip, clip_state, sink, *rest in rows:
         path = None if snapshot is None else snapshots / snapshot
-        alert = Alert(key, load_event(event), severity, (sink,), text, created_at, path)
+        video = None if clip is None or clip_state == "missing" else snapshots.with_name(CLIPS) / clip
+        there = video is not None and clip_state == "ready"
+        alert = Alert(key, load_event(event), severity, (sink,), text, created_at, path, video, there)
         found.append(Letter(seq, sink, alert, bool(ready), *rest))
     return found

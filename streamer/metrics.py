@@ -144,7 +144,8 @@ class Metrics:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
             gauge.remove(camera)
-        self.level.remove_by_labels({"camera": camera})
+        for gauge in (self.level, self.record_up):
+            gauge.remove_by_labels({"camera": camera})
 
 
 class _Quick(MetricWrapperBase):

@@ -112,6 +112,10 @@ class Outbox:
             self._waiting.pop(alert_id, None)
             self._nudge(self._couriers)
 
+    async def attach_clip(self, alert_id: str, there: bool) -> None:
+        """The clip of an alert lies at `store.clip_path`, or will never come. The alert itself went long before."""
+        await self._store.write(lambda c: ledger.attach_clip(c, alert_id, there))
+
     async def camera_state(self, camera: str, online: bool) -> None:
         """A camera came or went, for sinks that keep its state (MQTT)."""
         self._online[camera] = online
@@ -241,9 +245,12 @@ class Outbox:
         for alert_id in [alert_id for alert_id, until in self._waiting.items() if until < monotonic]:
             del self._waiting[alert_id]
         tidied = await self._store.write(lambda c: retention.tidy(c, self._settings, now))
-        limit = self._settings.max_snapshot_bytes
+        limit, clip_limit = self._settings.max_snapshot_bytes, self._settings.max_clip_bytes
         tidied.snapshots, tidied.bare = await self._store.write(
             lambda c: retention.sweep(c, self._store.snapshots, limit, now)
+        )
+        tidied.clips, _ = await self._store.write(
+            lambda c: retention.sweep(c, self._store.clips, clip_limit, now, "clip")
         )
         self._say(tidied)
 

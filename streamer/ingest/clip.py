@@ -7,6 +7,7 @@ whatever happens in between. Runs in the reader's clip thread.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +19,7 @@ from streamer.errors import SourceError
 from streamer.ingest.still import size_of
 from streamer.ingest.strip import Strip
 
-_TAGS = {"hevc": "hvc1"}
-"""Apple's players and browsers take H.265 by this name only."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def write_clip(strip: Strip, path: Path) -> None:
@@ -35,13 +35,14 @@ def write_clip(strip: Strip, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _mux(strip, size, temporary)
+        _verify(strip, temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
     except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
-            raise
+        if isinstance(error, OSError) or getattr(error, "errno", None) in _DISK:
+            raise OSError(getattr(error, "errno", None) or errno.EIO, str(error)) from error
         raise SourceError("unsupported", f"{strip.encoding.codec} cannot be put into MP4: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -55,12 +56,13 @@ def _mux(strip: Strip, size: tuple[int, int], path: Path) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_mux_stream(encoding.codec, width=size[0], height=size[1])
         stream.time_base = unit_time
-        if encoding.codec in _TAGS:
-            stream.codec_tag = _TAGS[encoding.codec]
         for i, unit in enumerate(strip.units):
             # the file takes its description from the first picture: cameras may have told it before that only
             packet = av.Packet(encoding.parameter_sets + unit.data if i == 0 else unit.data)
             packet.pts, packet.dts, packet.time_base = shown[i], decoded[i], unit_time
+            # without it the last picture would last for no time, and players leave it out
+            after = decoded[i + 1] if i + 1 < len(decoded) else 2 * decoded[i] - decoded[max(0, i - 1)]
+            packet.duration = after - decoded[i]
             packet.is_keyframe = unit.startable
             packet.stream = stream
             container.mux(packet)
@@ -78,6 +80,14 @@ def _stamps(strip: Strip) -> tuple[list[int], list[int]]:
         ordered.append(max(at, ordered[-1] + 1) if ordered else at)
     early = max(0, *(due - at for due, at in zip(ordered, shown, strict=True))) if shown else 0
     return shown, [at - early for at in ordered]
+
+
+def _verify(strip: Strip, path: Path) -> None:
+    """All of it is in the file: libavformat does not tell of each write that failed (OSError)."""
+    with av.open(str(path)) as container:
+        there = sum(packet.size > 0 for packet in container.demux(video=0))
+    if there != len(strip.units):
+        raise OSError(errno.EIO, f"{there} of {len(strip.units)} pictures are in the file")
 
 
 def _sync_folder(folder: Path) -> None:
