@@ -282,6 +282,6 @@ def _letters(c: sqlite3.Connection, snapshots: Path, where: str, values: tuple[o
         path = None if snapshot is None else snapshots / snapshot
         video = None if clip is None or clip_state == "missing" else snapshots.with_name(CLIPS) / clip
         there = video is not None and clip_state == "ready"
-        alert = Alert(key, load_event(event), severity, (sink,), text, created_at, path, video, there)
+        alert = Alert(key, load_event(event), severity, (sink,), text, created_at, path, clip=video, clip_ready=there)
         found.append(Letter(seq, sink, alert, bool(ready), *rest))
     return found

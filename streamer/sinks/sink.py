@@ -39,14 +39,14 @@ class Alert:
     created_at: float
     """UTC epoch in seconds."""
     snapshot: Path | None = None
-    clip: Path | None = None
-    """Where its video evidence is, or will be some seconds after the alert."""
-    clip_ready: bool = False
-    """Whether the clip is there."""
     audience: tuple[str, ...] = ()
     """Begin only: all sinks that the incident concerns, also those that only want its end."""
     cooldown_s: float = 0.0
     """Begin only: nothing is sent if an alert of the same key is nearer than this in capture time, in seconds."""
+    clip: Path | None = None
+    """Where its video evidence is, or will be some seconds after the alert."""
+    clip_ready: bool = False
+    """Whether the clip is there."""
 
     @property
     def clip_link(self) -> str:
