@@ -173,7 +173,9 @@ class _Reader:
         if where is None or keys in self.vague:
             return None
         if where.scheme in ("file", "device"):
-            self._fault(keys, "a record stream comes over the network, e.g. rtsp://; leave it out to take what is analyzed")
+            self._fault(
+                keys, "a record stream comes over the network, e.g. rtsp://; leave it out to take what is analyzed"
+            )
             return None
         return where.url
 

@@ -39,7 +39,6 @@ from streamer.web.app import Web
 logger = log.get(__name__)
 
 _STUCK_S = 15.0  # no progress of engine or worker for this long stops feeding the watchdog
-_WAITING_S = 4.0  # of video is kept beyond what evidence shows: orders wait for their turn
 _CLOSE_S = 3.0  # of `stop_seconds`, kept for sinks to say good-bye and children to leave
 
 
@@ -294,14 +293,7 @@ def plans(
         sizes = [models.input_size(model) for pipeline in pipelines.values() for model in pipeline.models()]
         width = max((w for w, _ in sizes), default=416)
         height = max((h for _, h in sizes), default=416)
-        clip = site.clip(name)
-        kept_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
-        kept = int(site.ingest.ring_megabytes * 1e6) if clip is not None or camera.record_url is not None else 0
-        spec = CameraSpec(
-            *(name, camera.url, camera.transport, camera.analyze_fps, width, height),
-            record_url=camera.record_url,
-            ring_bytes=kept,
-            ring_s=kept_s + _WAITING_S,
-        )
-        found.append(CameraPlan(spec, camera.places, pipelines, clip))
+        what = (name, camera.url, camera.transport, camera.analyze_fps, width, height)
+        spec = CameraSpec(*what, record_url=camera.record_url, **site.kept(name))
+        found.append(CameraPlan(spec, camera.places, pipelines, site.clip(name)))
     return found

@@ -2,7 +2,8 @@
 
 Hears from the readers how each camera is, reads from the metrics what was offered and served, and every half second
 judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `camera_runaway` (far more
-frames than announced), `overloaded` and `degraded` events, each debounced, each with its end as the recovery. Pure state on a clock; called by the engine.
+frames than announced), `overloaded` and `degraded` events, each debounced, each with its end as the recovery. Pure
+state on a clock; called by the engine.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class VigilSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     offline_seconds: float = Field(10.0, ge=0, description="Blind for this long is camera_offline, seconds.")
-    recovery_seconds: float = Field(3.0, ge=0, description="Seeing for this long ends camera_offline, and a rate as announced camera_runaway.")
+    recovery_seconds: float = Field(
+        3.0, ge=0, description="Seeing for this long ends camera_offline, and a rate as announced camera_runaway."
+    )
     offline_severity: Severity = Field("critical", description="Severity of what the vigil says of a camera.")
     overload_seconds: float = Field(10.0, gt=0, description="Window over which offered and served are compared.")
     overload_share: float = Field(0.1, gt=0, lt=1, description="Share of frames dropped by us that is overloaded.")

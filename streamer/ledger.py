@@ -8,8 +8,9 @@ by `outbox.py` on the store's thread, and by `streamer outbox` beside a running 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,43 +112,48 @@ def _cooling(c: sqlite3.Connection, alert: Alert) -> bool:
     )
 
 
-def head(c: sqlite3.Connection, sink: str, snapshots: Path) -> Letter | None:
-    """The next alert for a sink, in order of entry."""
-    rows = _letters(c, snapshots, "d.sink = ? AND d.status = 'pending' ORDER BY d.alert LIMIT 1", (sink,))
+def head(c: sqlite3.Connection, sink: str, snapshots: Path, now: float = math.inf) -> Letter | None:
+    """The next alert for a sink, in order of entry; those that stepped aside until later than `now` are passed.
+
+    None passes an earlier one of its own incident: an end never comes before its begin.
+    """
+    where = (
+        "d.sink = ? AND d.status = 'pending' AND d.retry_at <= ? AND NOT EXISTS (SELECT 1 FROM alerts b"
+        " JOIN deliveries f ON f.alert = b.seq AND f.sink = d.sink AND f.status = 'pending'"
+        " WHERE b.incident = a.incident AND b.seq < a.seq) ORDER BY d.alert LIMIT 1"
+    )
+    rows = _letters(c, snapshots, where, (sink, now))
     return rows[0] if rows else None
 
 
-def mark(c: sqlite3.Connection, letter: Letter, status: Status, at: float, error: str | None = None) -> None:
-    """Note what came of an attempt; `pending` notes a failure that will be tried again."""
-    c.execute(
-        "UPDATE deliveries SET status = ?, attempts = attempts + ?, changed_at = ?, error = ?"
-        " WHERE alert = ? AND sink = ?",
-        (status, int(status not in ("expired", "given_up")), at, error, letter.seq, letter.sink),
+def next_retry(c: sqlite3.Connection, sink: str, now: float) -> float | None:
+    """When the first of those that stepped aside is due again, UTC epoch; None if there are none."""
+    found: float | None = c.execute(
+        "SELECT min(retry_at) FROM deliveries WHERE sink = ? AND status = 'pending' AND retry_at > ?", (sink, now)
+    ).fetchone()[0]
+    return found
+
+
+def recall(c: sqlite3.Connection, sink: str, seqs: Sequence[int] | None = None) -> None:
+    """Those that stepped aside are due now (None: all)."""
+    if seqs is None:
+        c.execute("UPDATE deliveries SET retry_at = 0 WHERE sink = ? AND status = 'pending' AND retry_at > 0", (sink,))
+        return
+    c.executemany(
+        "UPDATE deliveries SET retry_at = 0 WHERE alert = ? AND sink = ? AND status = 'pending'",
+        [(seq, sink) for seq in seqs],
     )
 
 
-def attach(c: sqlite3.Connection, alert_id: str, snapshot: Path | None) -> None:
-    """An alert has its snapshot, or will never have one: it may go."""
-    c.execute("UPDATE alerts SET ready = 1, snapshot = coalesce(?, snapshot) WHERE id = ?", (_name(snapshot), alert_id))
-
-
-def attach_clip(c: sqlite3.Connection, alert_id: str, there: bool) -> None:
-    """The clip of an alert is there, or will never be."""
-    state = "ready" if there else "missing"
-    c.execute("UPDATE alerts SET clip_state = ? WHERE id = ? AND clip_state = 'expected'", (state, alert_id))
-
-
-def release_all(c: sqlite3.Connection, path_of: Callable[[str], Path], but: frozenset[str]) -> None:
-    """After a restart nobody waits for evidence: take what was still written, and let all go (save `but`)."""
-    clips = c.execute("SELECT id, clip FROM alerts WHERE clip_state = 'expected'").fetchall()
-    for alert_id, clip in clips:
-        if alert_id not in but:
-            attach_clip(c, alert_id, clip is not None and (path_of(alert_id).parent.with_name(CLIPS) / clip).is_file())
-    for seq, alert_id in c.execute("SELECT seq, id FROM alerts WHERE ready = 0").fetchall():
-        path = path_of(alert_id)
-        if alert_id not in but:
-            name = path.name if path.is_file() else None
-            c.execute("UPDATE alerts SET ready = 1, snapshot = coalesce(snapshot, ?) WHERE seq = ?", (name, seq))
+def mark(
+    c: sqlite3.Connection, letter: Letter, status: Status, at: float, error: str | None = None, retry_at: float = 0.0
+) -> None:
+    """Note what came of an attempt; `pending` notes a failure that will be tried again, not before `retry_at`."""
+    c.execute(
+        "UPDATE deliveries SET status = ?, attempts = attempts + ?, changed_at = ?, error = ?, retry_at = ?"
+        " WHERE alert = ? AND sink = ?",
+        (status, int(status not in ("expired", "given_up")), at, error, retry_at, letter.seq, letter.sink),
+    )
 
 
 def depths(c: sqlite3.Connection) -> dict[str, tuple[int, float, int]]:
@@ -238,7 +244,8 @@ def retry(c: sqlite3.Connection, now: float, alert_ids: Sequence[str] | None, li
     """Send dead letters again (all, or those of these alerts), with a new expiry; how many."""
     only = "" if alert_ids is None else f" AND alert IN (SELECT seq FROM alerts WHERE id IN ({_marks(alert_ids)}))"
     return c.execute(
-        f"UPDATE deliveries SET status = 'pending', expires_at = ?, changed_at = ? WHERE status IN {_DEAD}{only}",
+        "UPDATE deliveries SET status = 'pending', expires_at = ?, changed_at = ?, retry_at = 0"
+        f" WHERE status IN {_DEAD}{only}",
         (now + lifetime_s, now, *(alert_ids or ())),
     ).rowcount
 

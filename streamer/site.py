@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
@@ -31,6 +31,17 @@ from streamer.web.settings import WebSettings
 
 _RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds")
 """What a reload can change; all else takes effect at the next start."""
+
+
+_WAITING_S = 4.0
+"""So many seconds of video are kept beyond what evidence shows: orders wait for the last second, and for their turn."""
+
+
+class Kept(TypedDict):
+    """Fields of a CameraSpec."""
+
+    ring_bytes: int
+    ring_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +120,14 @@ class Site:
         """The clips that are made of a camera's alerts; None: none."""
         settings = self.cameras[camera]
         return self.alerts.clip if settings.has_packets and not settings.discreet else None
+
+    def kept(self, camera: str) -> Kept:
+        """How much of what a camera sends its reader keeps for evidence: nothing, unless something asks for it."""
+        clip = self.clip(camera)
+        if clip is None and self.cameras[camera].record_url is None:
+            return {"ring_bytes": 0, "ring_s": 0.0}
+        shown_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
+        return {"ring_bytes": int(self.ingest.ring_megabytes * 1e6), "ring_s": shown_s + _WAITING_S}
 
     def same_camera(self, old: Site, camera: str) -> bool:
         """Whether a camera, its pipelines and their models are what they were in another site."""

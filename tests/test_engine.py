@@ -183,7 +183,7 @@ async def test_a_frame_becomes_an_alert_with_its_snapshot(engine, parts):
     assert parts.outbox.attached[0] == (f"{begun}:begin", f"/snapshots/{begun}:begin.jpg")
     assert parts.readers.snapshots[0][:3] == ("gate", 1, 1)
     assert parts.store.open == {}
-    assert parts.outbox.announced == {"gate": ["camera_offline", "camera_frozen", "camera_tampered"]}
+    assert parts.outbox.announced == {"gate": ["camera_offline", "camera_frozen", "camera_tampered", "camera_runaway"]}
 
 
 async def test_every_frame_goes_back_to_its_reader_once(engine, parts):

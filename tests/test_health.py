@@ -310,7 +310,12 @@ async def test_a_stream_that_runs_away_is_told_with_its_cause_and_so_is_its_end(
     assert watchman.metrics.value("streamer_camera_up", camera="gate") == 0
     assert await watchman.wait(2.5) == []
     (event,) = await watchman.wait(0.5)
-    assert (event.kind, event.state, event.pipeline, event.severity) == ("camera_runaway", "begin", "system", "critical")
+    assert (event.kind, event.state, event.pipeline, event.severity) == (
+        "camera_runaway",
+        "begin",
+        "system",
+        "critical",
+    )
     assert event.detail == {
         "cause": "runaway",
         "words": "far more frames arrive than the stream announces",

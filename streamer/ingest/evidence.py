@@ -2,7 +2,8 @@
 
 The engine orders by capture time and waits for an answer; no camera's thread ever waits for this. A picture comes from
 the record stream where there is one, else from what was decoded anyway; a clip from whichever stream the ring keeps.
-What could not be had as wished is answered with its reason (`inbox.REASONS`), and said once in the log until it works again.
+What could not be had as wished is answered with its reason (`inbox.REASONS`), and said once in the log until it works
+again.
 """
 
 from __future__ import annotations
@@ -198,5 +199,7 @@ class EvidenceDesk:
             self._said = {said for said in self._said if said[:2] != (kind, name)}
         elif (kind, name, why) not in self._said and len(self._said) < 1000:
             self._said.add((kind, name, why))
-            logger.warning("camera '%s': %s %s: %s", name, kind, "is not what it should be" if ok else "is missing", why)
+            logger.warning(
+                "camera '%s': %s %s: %s", name, kind, "is not what it should be" if ok else "is missing", why
+            )
         self._answer({"op": "evidence", "request": order["request"], "ok": ok, "why": why})

@@ -123,7 +123,11 @@ class Inbox:
         if began:
             metrics.sessions.labels(name).inc()
         renewed = began and before is not None and before.state == "live"
-        if not again and health.cause is not None and (health.state == "lost" or (renewed and health.cause in _RENEWALS)):
+        if (
+            not again
+            and health.cause is not None
+            and (health.state == "lost" or (renewed and health.cause in _RENEWALS))
+        ):
             metrics.reconnects.labels(name, health.cause).inc()
         post.heard = health
         post.session = max(post.session, health.session)

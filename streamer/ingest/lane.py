@@ -62,7 +62,8 @@ class Lane:
         self._telling = threading.Lock()
         self._threads = [threading.Thread(target=self._run, name=f"camera-{spec.name}", daemon=True)]
         if self.recorder is not None:
-            self._threads.append(threading.Thread(target=self._run_recorder, name=f"record-{spec.name}", daemon=True))
+            run = self.recorder.run
+            self._threads.append(threading.Thread(target=run, name=f"record-{spec.name}", daemon=True))
 
     @property
     def name(self) -> str:
@@ -185,15 +186,6 @@ class Lane:
         finally:
             self._kept.clear()
             self._pool.close()
-            if self.ring is not None and self.recorder is None:
-                self.ring.clear()
-
-    def _run_recorder(self) -> None:
-        assert self.recorder is not None and self.ring is not None
-        try:
-            self.recorder.run()
-        finally:
-            self.ring.clear()
 
 
 def hung(lanes: Iterator[Lane], limits: Limits, now: float) -> str | None:

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+
 from streamer import channel as channels
 from streamer import log
 from streamer.channel import Channel, Message

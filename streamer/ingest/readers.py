@@ -27,6 +27,7 @@ from streamer.supervisor import Restarts
 from streamer.types import Frame
 
 _LOOK_SECONDS = 0.5
+_SNAPSHOT_SECONDS = 2.0
 _CLIP_SECONDS = 20.0
 """From the last second of a clip to its file, at most: many may be due at once, on a slow disk."""
 
@@ -120,7 +121,6 @@ class Readers:
         boxes: Sequence[tuple[float, float, float, float]],
         path: Path,
         captured_at: float | None = None,
-        timeout_s: float = 2.0,
     ) -> bool:
         """Write a frame as JPEG at full size; from the record stream if the camera has one.
 
@@ -131,10 +131,9 @@ class Readers:
             boxes: drawn into it, as fractions of the picture.
             path: the file, which appears whole or not at all.
             captured_at: when it was captured, CLOCK_MONOTONIC; None: only a frame that is still there will do.
-            timeout_s: how long to wait for it.
 
         Returns:
-            Whether the file is there.
+            Whether the file is there; False also when it takes longer than an alert waits for it.
         """
         order = {
             "op": "snapshot",
@@ -143,7 +142,7 @@ class Readers:
             "captured_at": captured_at,
             "boxes": [[float(v) for v in box] for box in boxes],
         }
-        return await self._evidence(camera, order, path, timeout_s)
+        return await self._evidence(camera, order, path, _SNAPSHOT_SECONDS)
 
     async def clip(self, camera: str, captured_at: float, before_s: float, after_s: float, path: Path) -> bool:
         """Write the seconds round an instant as MP4, as the camera sent them; returns when its last second has come.

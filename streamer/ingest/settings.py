@@ -35,8 +35,11 @@ class IngestSettings(BaseModel):
     )
     shed_seconds: float = Field(1.0, ge=0.2, description="Decoding that is late by more leaves pictures out.")
     ring_megabytes: float = Field(
-        16.0, gt=0, le=1024, description="Most that a camera's ring of encoded video takes; only cameras with clips or a "
-        "record stream have one."
+        16.0,
+        gt=0,
+        le=1024,
+        description="Most that a camera's ring of encoded video takes; only cameras with clips or a "
+        "record stream have one.",
     )
     slots: int = Field(6, ge=3, le=64, description="Analysed pictures a camera that may wait or be worked on at once.")
 

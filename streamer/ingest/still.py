@@ -80,4 +80,6 @@ def _decode(context: Any, strip: Strip, i: int) -> list[tuple[Any, float]]:
         frames = context.decode(packet)
     except (av.error.FFmpegError, ValueError):
         return []
-    return [(frame, strip.times[min(frame.pts if frame.pts is not None else i, len(strip.times) - 1)]) for frame in frames]
+    return [
+        (frame, strip.times[min(frame.pts if frame.pts is not None else i, len(strip.times) - 1)]) for frame in frames
+    ]

@@ -61,7 +61,9 @@ class Alert:
             "text": self.text,
             "created": rfc3339(self.created_at),
             "snapshot": None if self.snapshot is None else self.snapshot.name,
-            "clip": None if self.clip is None else {"file": self.clip.name, "path": self.clip_link, "ready": self.clip_ready},
+            "clip": None
+            if self.clip is None
+            else {"file": self.clip.name, "path": self.clip_link, "ready": self.clip_ready},
         }
         return {**self.event.row(live=True), "alert": extras}
 
@@ -81,6 +83,10 @@ class SinkSettings(BaseModel):
     )
     expire_seconds: float = Field(
         86400.0, gt=0, description="An alert that could not be delivered for so long becomes a dead letter."
+    )
+
+    step_aside_after: int = Field(
+        8, ge=1, description="An alert that failed so often lets those of other incidents pass while it is retried."
     )
 
     def wants(self, event: Event) -> bool:

@@ -165,7 +165,6 @@ class Web:
         forever = {"Cache-Control": "private, max-age=86400, immutable"}
         return web.Response(body=picture, content_type="image/jpeg", headers=forever)
 
-
     async def _clip_file(self, request: web.Request) -> web.StreamResponse:
         path = None if self._clip is None else self._clip(request.match_info["id"])
         if path is None or not await asyncio.to_thread(_is_video, path):

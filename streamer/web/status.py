@@ -145,7 +145,9 @@ class Status:
         scrub = log.secrets.scrub
         return replace(
             self,
-            cameras=tuple(replace(c, words=scrub(c.words), source=scrub(c.source), record=scrub(c.record)) for c in self.cameras),
+            cameras=tuple(
+                replace(c, words=scrub(c.words), source=scrub(c.source), record=scrub(c.record)) for c in self.cameras
+            ),
             parts=tuple(replace(p, detail=scrub(p.detail)) for p in self.parts),
             sinks=tuple(
                 replace(s, last_error=None if s.last_error is None else scrub(s.last_error)) for s in self.sinks

@@ -65,7 +65,15 @@ def snapshot(path, at=None, index=7, pool=1):
 
 
 def clip(path, at, before=1.0, after=1.0, request=6):
-    return {"op": "clip", "request": request, "pool": 1, "captured_at": at, "before_s": before, "after_s": after, "path": str(path)}
+    return {
+        "op": "clip",
+        "request": request,
+        "pool": 1,
+        "captured_at": at,
+        "before_s": before,
+        "after_s": after,
+        "path": str(path),
+    }
 
 
 def size(path):
@@ -304,7 +312,19 @@ async def test_the_two_streams_show_the_same_moment(watching, sim, tmp_path):
 
     watcher = watching()
     watcher.kept = []
-    watcher.readers.set_cameras([CameraSpec("gate", sim.url("sub"), width=320, height=180, record_url=sim.url("main"), ring_bytes=8_000_000, ring_s=10.0)])
+    watcher.readers.set_cameras(
+        [
+            CameraSpec(
+                "gate",
+                sim.url("sub"),
+                width=320,
+                height=180,
+                record_url=sim.url("main"),
+                ring_bytes=8_000_000,
+                ring_s=10.0,
+            )
+        ]
+    )
     await watcher.until(lambda: len(watcher.kept) >= 6)
     last = watcher.kept[-1]
     wanted = read(last.pixels[..., 0])

@@ -81,11 +81,9 @@ def test_what_was_taken_out_stays_as_it_is():
 def test_never_more_than_its_bound_and_always_from_a_keyframe(steps, max_bytes, seconds):
     ring, at = Ring(max_bytes, seconds), 0.0
     ring.begin(encoding())
-    put = 0
-    for key, size, pause in steps:
+    for put, (key, size, pause) in enumerate(steps, start=1):
         at += pause
-        ring.put(unit(put, key=key, size=size, at=at))
-        put += 1
+        ring.put(unit(put - 1, key=key, size=size, at=at))
         assert ring.size <= max_bytes
         runs = ring.runs()
         held = [one for run in runs for one in run.units]

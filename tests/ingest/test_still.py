@@ -41,7 +41,11 @@ def test_with_b_frames(number):
 
 def test_only_from_the_keyframe_on_is_decoded():
     units = film(40)
-    broken = [*units[:10], *(unit(n, key=n == 10, ticks=units[n].ticks, at=units[n].arrived_at) for n in range(10, 20)), *units[20:]]
+    broken = [
+        *units[:10],
+        *(unit(n, key=n == 10, ticks=units[n].ticks, at=units[n].arrived_at) for n in range(10, 20)),
+        *units[20:],
+    ]
     (strip,) = strips(filled(broken).runs())
     frame, _ = nearest(strip, 1002.5, 5.0)
     assert shown(frame) == 25

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from streamer.ingest.strip import showing, strips, window
-from tests.ingest.kept import encoding, film, filled, unit
+from tests.ingest.kept import encoding, filled, film, unit
 
 
 def test_the_least_delayed_picture_tells_the_time():
