@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -467,6 +468,45 @@ async def test_after_a_restart_nobody_waits_for_snapshots(tmp_path):
             ("a:begin", b.store.snapshot_path("a:begin")),
             ("b:begin", None),
         ]
+
+
+async def test_a_clip_follows_its_alert_and_later_messages_know_it(tmp_path):
+    async with bench(tmp_path) as b:
+        sink = b.sinks["list"]
+        film = b.store.clip_path("a:begin")
+        sink.fault = down
+        await b.outbox.put(replace(alert("a"), clip=film))
+        await b.quiet()
+        (letter,) = ledger.list_letters(tmp_path)
+        assert (letter.alert.clip, letter.alert.clip_ready) == (film, False)
+        told = letter.alert.row()["alert"]["clip"]
+        assert told == {"file": film.name, "path": "alerts/a%3Abegin/clip.mp4", "ready": False}
+        await b.outbox.attach_clip("a:begin", True)
+        sink.fault = lambda alert: None
+        await b.advance(3)
+        (got,) = sink.sent
+        assert (got.clip, got.clip_ready) == (film, True)
+        assert got.row()["alert"]["clip"]["ready"] is True
+
+
+async def test_a_clip_that_never_came_is_not_promised_any_longer(tmp_path):
+    async with bench(tmp_path) as b:
+        b.sinks["list"].fault = down
+        await b.outbox.put(replace(alert("a"), clip=b.store.clip_path("a:begin")))
+        await b.outbox.attach_clip("a:begin", False)
+        (letter,) = ledger.list_letters(tmp_path)
+        assert letter.alert.row()["alert"]["clip"] is None
+
+
+async def test_after_a_restart_a_clip_is_there_or_missing(tmp_path):
+    async with bench(tmp_path) as b:
+        b.sinks["list"].fault = down
+        for name in ("a", "b"):
+            await b.outbox.put(replace(alert(name), clip=b.store.clip_path(f"{name}:begin")))
+        b.store.clip_path("a:begin").write_bytes(b"film")  # written, and then the daemon died
+    async with bench(tmp_path) as b:
+        found = [(a.id, a.clip is not None, a.clip_ready) for a in b.sinks["list"].sent]
+        assert found == [("a:begin", True, True), ("b:begin", False, False)]
 
 
 async def test_bound_gives_up_the_oldest_info_first_and_says_so(tmp_path, caplog):
