@@ -20,6 +20,7 @@ from typing import Protocol
 from streamer import log
 from streamer.errors import SourceError
 from streamer.ingest.health import Health, State
+from streamer.ingest.ring import Ring
 from streamer.ingest.session import Condition, Memory, Outlet, Session
 from streamer.ingest.spec import CameraSpec, Limits
 from streamer.log import secrets
@@ -66,10 +67,19 @@ class Capture:
         memory: what sessions leave to each other; also carries the session number on over a reader's restart.
         host: where pictures and health go.
         around: clock and connector.
+        ring: keeps what the camera sent, for evidence; None: nothing is kept.
     """
 
+    decodes = True
+
     def __init__(
-        self, spec: CameraSpec, limits: Limits, memory: Memory, host: Host, around: Surroundings | None = None
+        self,
+        spec: CameraSpec,
+        limits: Limits,
+        memory: Memory,
+        host: Host,
+        around: Surroundings | None = None,
+        ring: Ring | None = None,
     ):
         self.spec = spec
         self.counts = Counts()
@@ -87,6 +97,7 @@ class Capture:
         self._limits = limits
         self._host = host
         self._around = around or Surroundings()
+        self._ring = ring
         self._stop = threading.Event()
         self._source: Source | None = None
         self._attempt = 0
@@ -137,6 +148,9 @@ class Capture:
         source: Source | None = None
         try:
             source = self._open()
+            if self._ring is not None:
+                self._ring.begin(source.encoding)
+                source.tap = self._ring.put
             self._watch(source)
         except SourceError as error:
             return error
@@ -160,7 +174,7 @@ class Capture:
             ration.phase, ration.patience_s = self.phase, limits.shed_s
 
         self.opening, self.busy_since = True, self._around.now()
-        options = SourceOptions(spec.transport, spec.realtime)
+        options = SourceOptions(spec.transport, spec.realtime, self.decodes)
         try:
             return self._around.connect(parse(spec.url), options, limits.open_s, limits.stall_s, hold)
         finally:

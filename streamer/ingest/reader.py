@@ -2,7 +2,7 @@
 
 Decoding releases the GIL, so threads decode in parallel; a process of its own keeps what hostile cameras send away from
 the engine and bounds what a crash of libav takes down. The main thread hears the engine (add, remove, free, snapshot),
-one thread keeps house (watchdog each half second, counts each second), one writes snapshots. Leaves when the channel
+one thread keeps house (watchdog each half second, counts each second), two write evidence. Leaves when the channel
 closes. Exit status 70: a camera's thread hung in libav beyond all limits, and only a new process helps.
 """
 
@@ -11,20 +11,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import queue
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import Any
 
 from streamer import channel as channels
 from streamer import log
 from streamer.channel import Channel, Message
 from streamer.child import become_child
 from streamer.errors import SourceError
+from streamer.ingest.evidence import EvidenceDesk
 from streamer.ingest.lane import Lane, hung
-from streamer.ingest.snapshot import write_snapshot
 from streamer.ingest.spec import HUNG_STATUS, CameraSpec, Limits
 from streamer.slots import SlotPool
 from streamer.sources.address import parse
@@ -33,7 +30,6 @@ from streamer.sources.ration import together
 logger = log.get(__name__)
 
 _LEAVE_SECONDS = 1.5
-_SNAPSHOTS_WAITING = 16
 _M_ARENA_MAX = -8
 _NICE = 5
 """A third of the weight of the engine and the worker."""
@@ -49,13 +45,13 @@ class Reader:
         self._lanes: dict[int, Lane] = {}
         """By the number of their slot pool."""
         self._leaving: list[Lane] = []
-        self._snapshots: queue.Queue[dict[str, Any]] = queue.Queue(_SNAPSHOTS_WAITING)
+        self._evidence = EvidenceDesk(lambda pool: self._lanes.get(pool), channel.send)
         self._lock = threading.Lock()
 
     def run(self) -> None:
         """Hear the engine until it hangs up."""
         threading.Thread(target=self._keep_house, name="house", daemon=True).start()
-        threading.Thread(target=self._write_snapshots, name="snapshots", daemon=True).start()
+        self._evidence.start()
         while (message := self._channel.receive()) is not None:
             getattr(self, f"_on_{message.header.get('op', 'nothing')}", self._on_nothing)(message)
         self._leave()
@@ -72,6 +68,9 @@ class Reader:
         spec = CameraSpec(**header["spec"])
         with contextlib.suppress(SourceError):  # an address without a host: its thread will say so
             parse(spec.url)  # registers its secrets, before anything can be logged
+        if spec.record_url is not None:
+            with contextlib.suppress(SourceError):
+                parse(spec.record_url)
         shape = header["pool"]
         pool = SlotPool.attach(message.fds[0], shape["id"], shape["slots"], shape["slot_bytes"])
         lane = Lane(spec, self._limits, header["session"], pool, self._channel)
@@ -86,7 +85,7 @@ class Reader:
             if lane is not None:
                 self._leaving.append(lane)
         if lane is not None:
-            lane.capture.stop()
+            lane.stop()
 
     def _on_ration(self, message: Message) -> None:
         self._share = float(message.header["share"])
@@ -100,31 +99,15 @@ class Reader:
             lane.free(message.header["slot"])
 
     def _on_snapshot(self, message: Message) -> None:
-        try:
-            self._snapshots.put_nowait(message.header)
-        except queue.Full:
-            self._channel.send({"op": "snapshot", "request": message.header["request"], "ok": False})
+        self._evidence.order_snapshot(message.header)
+
+    def _on_clip(self, message: Message) -> None:
+        self._evidence.order_clip(message.header)
 
     def _on_nothing(self, message: Message) -> None:
         logger.error("reader: message %r is not known here", message.header.get("op"))
 
     # --- the other threads ---
-
-    def _write_snapshots(self) -> None:
-        while True:
-            header = self._snapshots.get()
-            ok = False
-            try:
-                lane = self._lanes.get(header["pool"])
-                found = lane.find(header["session"], header["index"]) if lane else None
-                if found is not None:
-                    # in another picture than the one that was judged, things are elsewhere by now
-                    boxes = header["boxes"] if found.index == header["index"] else []
-                    write_snapshot(found.frame, boxes, Path(header["path"]))
-                    ok = True
-            except Exception:  # the top of this thread: a snapshot that fails must not be the last
-                logger.exception("snapshot for pool %s failed", header.get("pool"))
-            self._channel.send({"op": "snapshot", "request": header["request"], "ok": ok})
 
     def _keep_house(self) -> None:
         for beat in range(1 << 62):
@@ -160,7 +143,7 @@ class Reader:
         with self._lock:
             lanes = [*self._lanes.values(), *self._leaving]
         for lane in lanes:
-            lane.capture.stop()
+            lane.stop()
         deadline_at = time.monotonic() + _LEAVE_SECONDS
         while any(lane.running for lane in lanes) and time.monotonic() < deadline_at:
             time.sleep(0.01)

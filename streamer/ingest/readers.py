@@ -12,6 +12,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from streamer.clock import Clock
 from streamer.ingest.health import Health
@@ -27,6 +28,9 @@ from streamer.supervisor import Restarts
 from streamer.types import Frame
 
 _LOOK_SECONDS = 0.5
+_SNAPSHOT_SECONDS = 2.0
+_CLIP_SECONDS = 20.0
+"""From the last second of a clip to its file, at most: many may be due at once, on a slow disk."""
 
 
 class Readers:
@@ -127,9 +131,9 @@ class Readers:
         index: int,
         boxes: Sequence[tuple[float, float, float, float]],
         path: Path,
-        timeout_s: float = 2.0,
+        captured_at: float | None = None,
     ) -> bool:
-        """Write a frame as JPEG at full size.
+        """Write a frame as JPEG at full size; from the record stream if the camera has one.
 
         Args:
             camera: the camera's name.
@@ -137,16 +141,42 @@ class Readers:
             index: the frame's index; the nearest one that the reader still has is taken.
             boxes: drawn into it, as fractions of the picture.
             path: the file, which appears whole or not at all.
-            timeout_s: how long to wait for it.
+            captured_at: when it was captured, CLOCK_MONOTONIC; None: only a frame that is still there will do.
+
+        Returns:
+            Whether the file is there; False also when it takes longer than an alert waits for it.
+        """
+        order = {
+            "op": "snapshot",
+            "session": session,
+            "index": index,
+            "captured_at": captured_at,
+            "boxes": [[float(v) for v in box] for box in boxes],
+        }
+        return await self._evidence(camera, order, path, _SNAPSHOT_SECONDS)
+
+    async def clip(self, camera: str, captured_at: float, before_s: float, after_s: float, path: Path) -> bool:
+        """Write the seconds round an instant as MP4, as the camera sent them; returns when its last second has come.
+
+        Args:
+            camera: the camera's name; its spec must keep what it sent (`ring_bytes`).
+            captured_at: the instant, CLOCK_MONOTONIC.
+            before_s: at least so many seconds before it: a clip begins with a keyframe.
+            after_s: so many after it.
+            path: the file, which appears whole or not at all.
 
         Returns:
             Whether the file is there.
         """
+        order = {"op": "clip", "captured_at": captured_at, "before_s": before_s, "after_s": after_s}
+        left_s = captured_at + after_s - self._clock.monotonic()
+        return await self._evidence(camera, order, path, max(0.0, left_s) + _CLIP_SECONDS)
+
+    async def _evidence(self, camera: str, order: dict[str, Any], path: Path, timeout_s: float) -> bool:
         process = self._processes.get(self._seats.get(camera, ""))
         if process is None:
             return False
-        order = {"boxes": [[float(v) for v in box] for box in boxes], "path": os.path.abspath(path)}  # noqa: ASYNC240
-        return await process.snapshot(camera, session, index, order, timeout_s)
+        return await process.evidence(camera, {**order, "path": os.path.abspath(path)}, timeout_s)  # noqa: ASYNC240
 
     def pids(self) -> list[int]:
         """Process ids of the readers that run."""

@@ -20,7 +20,8 @@ from streamer.sources.source import Counts, Picture, Shed
 
 MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded; libavcodec refuses more before it allocates anything."""
-_CODECS = {"h264": "h264", "h265": "hevc"}
+CODECS = {"h264": "h264", "h265": "hevc"}
+"""What a description calls a codec, and libavcodec's name of it."""
 _HEAL_SECONDS = 2.0
 """Errors live on in all that is predicted from them until a keyframe. After this long without one, pictures that are
 whole themselves count again: cameras send keyframes as rarely as every 10 s, and a smeared corner blinds nobody."""
@@ -42,9 +43,9 @@ class Decoder:
     def __init__(
         self, codec: str, parameter_sets: bytes, clock_rate: int, counts: Counts, ration: Ration | None = None
     ):
-        if codec not in _CODECS:
+        if codec not in CODECS:
             raise SourceError("unsupported", f"codec {codec[:20]!r}")
-        context = av.CodecContext.create(_CODECS[codec], "r")
+        context = av.CodecContext.create(CODECS[codec], "r")
         context.thread_count = 1
         context.flags |= Flags.low_delay
         context.options = {"max_pixels": str(MAX_PIXELS)}

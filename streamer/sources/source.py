@@ -7,10 +7,12 @@ opened once, read in one thread, and never reused. Only `abort` may be called fr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from streamer.sources.ration import Ration
+from streamer.sources.rtp import AccessUnit
 
 Shed = Literal["none", "nonref", "nonkey"]
 """What decoding leaves out when it cannot keep up: nothing, pictures that no other needs, all but keyframes."""
@@ -40,6 +42,18 @@ class StreamInfo:
     """How it comes: ``rtsp/tcp``, ``libav``, ``opencv``, ``file``."""
     fps: float | None = None
     """Announced frames a second; None if it does not say."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """How a source's access units are coded: what it takes to decode them, or to put them into a file."""
+
+    codec: str
+    """libavcodec's name of it: ``h264``, ``hevc``, ..."""
+    parameter_sets: bytes
+    """Annex B, as the description gave them; empty if they only come in the stream."""
+    clock_rate: int
+    """Ticks a second of the units' times."""
 
 
 @dataclass(slots=True)
@@ -92,6 +106,10 @@ class Source(ABC):
         """The reading thread's processor time when the last `read` began; set by who calls it."""
         self.waited = False
         """Whether the last `read` had to wait for data: whatever lag there is then is not this machine's."""
+        self.encoding: Encoding | None = None
+        """Set by `open` where encoded pictures come; None: this source has none to give (USB cameras)."""
+        self.tap: Callable[[AccessUnit], None] | None = None
+        """Shown each encoded picture, before it is decoded, in the thread that reads; set after `open`."""
 
     @abstractmethod
     def open(self, timeout_s: float) -> None:
@@ -125,5 +143,7 @@ class SourceOptions:
     """``tcp`` or ``udp`` for RTSP."""
     realtime: bool = True
     """Recordings only: play at their own pace."""
+    decode: bool = True
+    """False: `read` gives no pictures; encoded ones go to the `tap` only."""
     extra: dict[str, str] = field(default_factory=dict)
     """Options for libavformat."""

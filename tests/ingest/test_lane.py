@@ -129,7 +129,7 @@ def stuck(busy_since, aborted_at=None, opening=False):
     capture = SimpleNamespace(
         busy_since=busy_since, aborted_at=aborted_at, opening=opening, abort=lambda: calls.append(1), calls=calls
     )
-    return SimpleNamespace(name="gate", capture=capture)
+    return SimpleNamespace(name="gate", capture=capture, captures=[capture])
 
 
 @pytest.mark.parametrize(
