@@ -145,7 +145,8 @@ class _Reader:
         return value
 
     def _camera(self, name: str, camera: CameraSettings, pipelines: Mapping[str, Pipeline | None]) -> SiteCamera | None:
-        places = Places.build(camera.zones, camera.lines, camera.lanes)
+        places = Places.build(camera.zones, camera.lines, camera.lanes, camera.masks)
+        links.check_masks(self._fault, name, places)
         watchers = tuple(dict.fromkeys(camera.pipelines))
         links.check_names(self._fault, ("cameras", name, "pipelines"), camera.pipelines, pipelines, "pipeline")
         for watcher in watchers:
@@ -157,7 +158,7 @@ class _Reader:
             return None
         texts = {"file": where.target, "device": f"usb:{where.target}"}
         url = texts.get(where.scheme, where.url)
-        return SiteCamera(name, where, url, camera.transport, camera.analyze_fps, places, watchers)
+        return SiteCamera(name, where, url, camera.transport, camera.analyze_fps, places, watchers, camera.tamper)
 
     def _address(self, name: str, source: str | SourceSettings) -> address.Address | None:
         keys: Keys = ("cameras", name, "source")

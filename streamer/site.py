@@ -48,6 +48,8 @@ class SiteCamera:
     places: Places
     pipelines: tuple[str, ...]
     """Names of the pipelines that watch it."""
+    tamper: bool = True
+    """Whether a covered, defocused or moved picture is told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +136,7 @@ class Site:
         """What was configured, in a few lines for people."""
         lines = [f"{self.name}: {len(self.cameras)} camera{'s' if len(self.cameras) != 1 else ''}"]
         for name, camera in self.cameras.items():
-            zones = [*camera.places.zones, *camera.places.lines, *camera.places.lanes]
+            zones = [*camera.places.zones, *camera.places.lines, *camera.places.lanes, *camera.places.masks]
             where = f" ({', '.join(zones)})" if zones else ""
             what = f"{', '.join(camera.pipelines)}{where}"
             lines.append(f"  camera    {name}: {camera.address.bare} at {camera.analyze_fps:g}/s, watched by {what}")

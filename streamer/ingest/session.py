@@ -22,6 +22,7 @@ from streamer.ingest.quality import QualityCheck, why_dark
 from streamer.ingest.rate import RateCheck
 from streamer.ingest.spec import CameraSpec, Limits
 from streamer.ingest.timeline import Moment, Timeline
+from streamer.sources.privacy import Privacy
 from streamer.sources.sampler import Sampler
 from streamer.sources.scaler import Scaler
 from streamer.sources.source import Picture, Shed, Source
@@ -46,7 +47,7 @@ class Analyzed:
     pixels: NDArray[np.uint8]
     """uint8 (H, W, 3) RGB."""
     frame: Any
-    """The full-size av.VideoFrame, for evidence."""
+    """The full-size av.VideoFrame, for evidence; privacy masks are black in it."""
 
 
 class Outlet(Protocol):
@@ -91,6 +92,8 @@ class Session:
         self._source = source
         self._outlet = outlet
         self._scaler = Scaler(spec.width, spec.height)
+        # what is wrong with a mask is raised here: a camera is not shown without it
+        self._privacy = Privacy(spec.privacy) if spec.privacy else None
         self._period = 1.0 / spec.analyze_fps
         self._sampler = Sampler(spec.analyze_fps, burst=_BURST)
         self._timeline = Timeline()
@@ -170,11 +173,11 @@ class Session:
         if not self._sampler.take(picture.pts_s, picture.arrived_at):
             memory.drops["sample", "not_due"] += 1
             return
-        pixels = self._scaler.rgb(picture.frame)
+        # masks come first: nothing behind this line ever sees what they hide
+        frame = picture.frame if self._privacy is None else self._privacy.hide(picture.frame)
+        pixels = self._scaler.rgb(frame)
         self._judge(pixels, moment.captured_at)
-        analyzed = Analyzed(
-            memory.session, self._index, moment, picture.pts_s, self._gap(moment), pixels, picture.frame
-        )
+        analyzed = Analyzed(memory.session, self._index, moment, picture.pts_s, self._gap(moment), pixels, frame)
         outcome = self._outlet.deliver(analyzed)
         memory.drops["sample" if outcome == "ok" else "slot", outcome] += 1
         if outcome == "ok":
@@ -183,7 +186,8 @@ class Session:
 
     def _judge(self, pixels: NDArray[np.uint8], at: float) -> None:
         memory = self._memory
-        look = memory.look.look(pixels, at)
+        shown = None if self._privacy is None else self._privacy.visible(pixels.shape[1], pixels.shape[0])
+        look = memory.look.look(pixels, at, shown)
         if look != "frozen":
             memory.thawing = False
         elif not memory.thawing and self._look == "frozen":

@@ -25,6 +25,10 @@ class CameraSpec:
     height: int = 416
     realtime: bool = True
     """Files only: play at their own pace."""
+    privacy: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """Polygons, as fractions of the upright picture, that are blackened before anything sees it."""
+    tamper: bool = True
+    """Whether a covered, defocused or moved camera is told; not of a camera that is moved on purpose."""
 
     def header(self) -> dict[str, Any]:
         """As a message's fields."""
