@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from streamer import Camera, Detector, Event, Intrusion, Loitering, Pipeline, Reading, Tracker
+from streamer import AbandonedObject, Camera, Detector, Event, Intrusion, Loitering, Pipeline, Reading, Tracker
 
 
 class Surveillance(Pipeline):
@@ -16,6 +16,8 @@ class Surveillance(Pipeline):
     """Somebody enters a zone and stays."""
     loitering: Loitering | None = None
     """Somebody stays in a zone for long."""
+    abandoned: AbandonedObject | None = None
+    """Somebody leaves a thing behind."""
 
     async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""

@@ -4,6 +4,7 @@ from streamer.pipeline import Detector as Detector
 from streamer.pipeline import Pipeline as Pipeline
 from streamer.places import Places as Places
 from streamer.readings import Reading as Reading
+from streamer.rules.abandoned import AbandonedObject as AbandonedObject
 from streamer.rules.intrusion import Intrusion as Intrusion
 from streamer.rules.loitering import Loitering as Loitering
 from streamer.rules.rule import Rule as Rule

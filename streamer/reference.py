@@ -33,6 +33,7 @@ _CAMERA = {
     "zones": {"yard": _POLYGON},
     "lines": {"entry": {"from": [0.0, 0.6], "to": [1.0, 0.6]}},
     "lanes": {"north": {"polygon": _POLYGON, "direction": [0.0, -1.0]}},
+    "masks": {"window": {"polygon": [[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]], "ignore": ["motion"], "privacy": True}},
     "pipelines": ["surveillance"],
 }
 _RULES: dict[str, Any] = {"zones": ["yard"], "lines": ["entry"], "lanes": ["north"]}

@@ -231,13 +231,9 @@ def campus_table(data: Path, model: Path, analyze_fps: float, sight: object = "d
     video = data / "cctv" / "campus.mp4"
     report = asyncio.run(play([watched(video, {**fixed, **random}, {"intrusion": {}}, analyze_fps, sight)], model))
     claims, labels = said(report.events), data / "cctv" / "campus_gt_frames_1_400.txt"
-    lines, scores = (
-        [
-            f"campus.mp4, intrusion, {analyze_fps:g} frames a second analysed, {'fused' if sight == FUSED else 'detector'}",
-            HEADER,
-        ],
-        [],
-    )
+    which = "fused" if sight == FUSED else "detector"
+    lines = [f"campus.mp4, intrusion, {analyze_fps:g} frames a second analysed, {which}", HEADER]
+    scores = []
     for title, zones in (("three zones", fixed), ("twenty random zones", random)):
         total = Score()
         for name, polygon in zones.items():

@@ -21,6 +21,7 @@ from streamer.ingest.picture import PictureCheck
 from streamer.ingest.rate import RateCheck
 from streamer.ingest.session import Analyzed, Memory
 from streamer.ingest.spec import CameraSpec, Limits
+from streamer.ingest.tamper import TamperCheck
 from streamer.slots import SlotPool
 
 _KEPT = 3
@@ -40,7 +41,8 @@ class Lane:
 
     def __init__(self, spec: CameraSpec, limits: Limits, session: int, pool: SlotPool, channel: Channel):
         look = PictureCheck(limits.frozen_s, limits.black_s)
-        self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), session)
+        tamper = TamperCheck(limits.tampered_s) if spec.tamper and limits.tampered_s > 0 else None
+        self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), tamper, session)
         self.capture = Capture(spec, limits, self.memory, self)
         self._pool = pool
         self._channel = channel

@@ -21,6 +21,7 @@ from streamer.ingest.picture import PictureCheck
 from streamer.ingest.quality import QualityCheck, why_dark
 from streamer.ingest.rate import RateCheck
 from streamer.ingest.spec import CameraSpec, Limits
+from streamer.ingest.tamper import TamperCheck
 from streamer.ingest.timeline import Moment, Timeline
 from streamer.sources.privacy import Privacy
 from streamer.sources.sampler import Sampler
@@ -65,6 +66,8 @@ class Memory:
     rate: RateCheck
     drops: Counter[tuple[str, str]]
     """Pictures by (stage, outcome)."""
+    tamper: TamperCheck | None = None
+    """None: this camera is moved on purpose, or nobody wants to know."""
     session: int = 0
     last_captured_at: float | None = None
     thawing: bool = False
@@ -188,6 +191,8 @@ class Session:
         memory = self._memory
         shown = None if self._privacy is None else self._privacy.visible(pixels.shape[1], pixels.shape[0])
         look = memory.look.look(pixels, at, shown)
+        if look == "ok" and memory.tamper is not None:
+            look = memory.tamper.look(pixels, at, shown)
         if look != "frozen":
             memory.thawing = False
         elif not memory.thawing and self._look == "frozen":
@@ -248,7 +253,8 @@ class Session:
 
     def _cause(self, quality: QualityCheck | None) -> tuple[str | None, str]:
         if self._look != "ok":
-            return self._look, ""
+            tamper = self._memory.tamper
+            return self._look, "" if tamper is None or self._look in ("frozen", "black") else tamper.detail
         if self._memory.rate.runs_away:
             return "runaway", f"over twice the {self._memory.rate.nominal:.0f} frames/s that are announced"
         if self._shed != "none":
