@@ -55,6 +55,8 @@ class FusionSettings:
     """... and that must be this share of its whole way."""
     sightings: int = 3
     """How often it must have been seen, however few frames there are in a second."""
+    present: float = 0.7
+    """In which share of the frames since it came: what comes and goes (drops, insects at the lens) is no thing."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class _Blob:
     velocity: Any = 0.0
     way: float = 0.0
     sightings: int = 1
+    frames: int = 1
+    """How often it could have been seen."""
     told: bool = False
 
 
@@ -124,6 +128,8 @@ class Fusion:
     def _untold(self, found: Detections, moving: Detections, now: float, aspect: float) -> NDArray[np.int64]:
         """Which boxes of motion are things of their own."""
         settings = self._settings
+        for blob in self._blobs:
+            blob.frames += 1
         self._blobs = [blob for blob in self._blobs if now - blob.seen_at <= settings.lost_s + 1e-6]
         if not len(moving):
             return np.zeros(0, np.int64)
@@ -151,7 +157,7 @@ class Fusion:
             return True
         gone = float(np.hypot(*(blob.center - blob.start)))
         return (
-            blob.sightings >= settings.sightings
+            blob.sightings >= max(settings.sightings, settings.present * blob.frames)
             and now - blob.plain_since >= settings.begin_s - 1e-6
             and gone >= max(settings.moved * _diagonal(blob.box, aspect), settings.moved_least)
             and gone >= settings.straight * blob.way

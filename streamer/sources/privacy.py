@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 Polygon = Sequence[Sequence[float]]
@@ -69,7 +69,6 @@ class Privacy:
                     np.copyto(pixels[patch.rows, patch.columns], 0 if full else 16, where=patch.inside)
                 else:
                     _gray(pixels, patch)
-        hidden.pts, hidden.time_base = frame.pts, frame.time_base
         hidden.color_range, hidden.colorspace = frame.color_range, frame.colorspace
         return hidden
 
@@ -82,7 +81,7 @@ class Privacy:
 
     def _converted(self, frame: Any) -> Any:
         rotation = frame.rotation
-        converted = self._reformatter.reformat(frame, format=_FORMATS[0], threads=1)
+        converted = self._reformatter.reformat(frame, format=_FORMATS[0], interpolation=Interpolation.AREA, threads=1)
         return _Turned(converted, rotation) if rotation != converted.rotation else converted
 
     def _at(self, width: int, height: int) -> list[_Patch]:
