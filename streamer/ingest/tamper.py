@@ -62,6 +62,7 @@ class TamperCheck:
         self._last_at: float | None = None
         self._mean: Floats | None = None
         self._looks = 0
+        self._color = True
         self._noise = 0.0
         self._usual: dict[bool, _Usual] = {}
         self._look: Look = "ok"
@@ -88,9 +89,12 @@ class TamperCheck:
             self._looks = 0  # an old average says nothing of now
         self._last_at = at
         step_s = min(max(passed_s, 0.0), _STEP_S)
+        colored = _colored(pixels)
+        if colored != self._color:
+            self._looks, self._color = 0, colored  # a mixture of day and night is neither
         self._average(shrink(pixels), step_s)
         if self._looks >= 4:
-            self._judge(_colored(pixels), step_s, shown)
+            self._judge(colored, step_s, shown)
         return self._look
 
     def _average(self, picture: Floats, step_s: float) -> None:
@@ -146,7 +150,7 @@ class TamperCheck:
                 self._tell("ok", "")
             return
         self._well_s = 0.0
-        self._suspected_s += step_s
+        self._suspected_s = 0.0 if self._suspected == "ok" else self._suspected_s + step_s
         self._suspected = wrong
         if self._look == "ok" and self._suspected_s >= self._tampered_s:
             self._tell(wrong, _why(wrong, like, self._suspected_s))

@@ -28,12 +28,13 @@ _FEWEST = 6
 """Blocks with texture below which nothing can be said of a view."""
 _FEWEST_SHARP = 12
 """The same for its sharpness, which varies more from block to block."""
-_WELL_KEPT = 0.8
+_WELL_KEPT = 0.9
 """Share of recognized blocks from which nobody needs to look for the view elsewhere."""
 _SHIFTED = 0.015
 """Least distance, in widths of the picture, that counts as a move: a mast sways."""
-_PEAK, _ABOVE = 0.3, 1.5
-"""Correlation of the whole view at another place, and how often that where it was, that makes it a move."""
+_PEAK, _ABOVE = 8.0, 1.5
+"""Phase correlation of the whole view at another place, in standard deviations of chance, and how often that where it
+was, that makes it a move. By phase: long level lines (kerbs, walls) are alike wherever they are, grain is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +124,7 @@ def compare(now: View, usual: View, blocks: NDArray[np.bool_]) -> Likeness:
         structure=float(present.mean() / max(before.mean(), 1e-3)),
         sharpness=float(present.mean() / expected.mean()) if enough else None,
         layout=_pearson(now.coarse, usual.coarse),
-        shift=_shift(soft, before_soft) if kept < _WELL_KEPT else None,
+        shift=_shift(now.edges, usual.edges) if kept < _WELL_KEPT else None,
     )
 
 
@@ -161,17 +162,20 @@ def _soft(edges: Floats) -> Floats:
 
 
 def _shift(now: Floats, usual: Floats) -> tuple[float, float] | None:
-    """How far the view has moved, as fractions of the picture, if it is clearly somewhere else."""
-    a, b = now - now.mean(), usual - usual.mean()
-    height, width = a.shape
-    found: Any = np.fft.irfft2(np.fft.rfft2(a) * np.conj(np.fft.rfft2(b)), s=a.shape)
-    found = found / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6)
-    here = float(np.roll(found, (1, 1), axis=(0, 1))[:3, :3].max())
+    """How far the view has moved, as fractions of the picture, if it is clearly somewhere else.
+
+    Source: Kuglin and Hines, The phase correlation image alignment method, IEEE SMC 1975.
+    """
+    height, width = now.shape
+    cross = np.fft.rfft2(now - now.mean()) * np.conj(np.fft.rfft2(usual - usual.mean()))
+    found: Any = np.fft.irfft2(cross / (np.abs(cross) + 1e-9), s=now.shape)
+    here = float(np.roll(found, (2, 2), axis=(0, 1))[:5, :5].max())
     down, right = (int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
     best = float(found[down, right])
     down, right = (down + height // 2) % height - height // 2, (right + width // 2) % width - width // 2
     far = max(abs(right), abs(down)) >= _SHIFTED * width
-    return (right / width, down / height) if far and best >= _PEAK and best >= _ABOVE * max(here, 0.0) else None
+    clear = best >= _PEAK * float(found.std()) and best >= _ABOVE * here
+    return (right / width, down / height) if far and clear else None
 
 
 def _energy(coarse: Floats) -> float:

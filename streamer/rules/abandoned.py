@@ -46,8 +46,8 @@ _UNDER = 0.5
 """It must have stood free for this share of the time that somebody stood before it: else it may be themselves."""
 _SMALLER = 0.8
 """A thing is at most so high as its owner; what is higher is the owner."""
-_HEIR_S, _HEIR_HEIGHTS = 1.5, 1.0
-"""A track that begins so soon and so near to where the owner's was lost is the owner."""
+_HEIR_S, _HEIR_HEIGHTS, _HEIR_SIZE = 1.5, 1.0, 0.25
+"""A track that begins so soon and so near to where the owner's was lost, and differs so little in height, is the owner."""
 _STILL_THERE = 0.2
 """Share of the place where the owner was lost that does not show the background: they are still there, unseen."""
 _GONE = 0.3
@@ -167,8 +167,9 @@ class _Watching(Judge):
                 self._things.append(_Thing(region, self._count, born_at, zone, bringers, size=len(region.cells)))
 
     def _grow(self, thing: _Thing, region: Region, step_s: float) -> None:
-        if thing.announced:
-            return
+        smaller = len(region.cells) < (1 - _SAME_SIZE) * thing.size
+        if thing.announced or (thing.brought and smaller):
+            return  # somebody passes in front of it
         thing.region = region
         if abs(len(region.cells) - thing.size) > _SAME_SIZE * thing.size:
             thing.size, thing.steady_s, thing.brought = len(region.cells), 0.0, None
@@ -250,7 +251,13 @@ class _Watching(Judge):
         tall = last[3] - last[1]
         for track_id, box in now.items():
             new = track_id not in before and track_id not in thing.owners
-            if new and not _covers(thing.region.box, box) and _apart(last, box, aspect) <= _HEIR_HEIGHTS * tall:
+            alike = abs(box[3] - box[1] - tall) <= _HEIR_SIZE * tall
+            if (
+                new
+                and alike
+                and not _covers(thing.region.box, box)
+                and _apart(last, box, aspect) <= _HEIR_HEIGHTS * tall
+            ):
                 return track_id
         return None
 

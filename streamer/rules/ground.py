@@ -23,6 +23,7 @@ Box = tuple[float, float, float, float]
 
 _WIDTH = 104
 _LEARN_S = 4.0
+_MOST_SAMPLES = 15
 _ADAPT_S = 30.0
 """Time constant with which the background follows slow changes of light."""
 _CONTRAST = 10.0
@@ -40,6 +41,8 @@ _UNCOVERED_S = 3.0
 _WIDER = 0.15
 """By how much of their size people's boxes are widened: feet, shadows, what they carry."""
 _MOST_UNDER_S = 60.0
+_ADDED = 1.2
+"""How often the contrast at the border of what was put there is that of the background in the same place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +67,7 @@ class Ground:
         self._learnt_s = 0.0
         self._global_s = 0.0
         self._shape = (0, 0)
+        self._samples: list[Floats] = []
         none = np.zeros((0, 0), np.float32)
         self._long = self._still = self._before = np.zeros((0, 0, 3), np.float32)
         self._noise = self._age = self._away = self._under = self._uncovered = none
@@ -87,9 +91,7 @@ class Ground:
         if picture.shape[:2] != self._shape:
             self._restart(picture)
         if self._learnt_s < _LEARN_S:
-            self._learnt_s += step_s
-            self._long += (picture - self._long) * np.float32(step_s / max(self._learnt_s, step_s, 1e-3))
-            self._before = picture
+            self._learn(picture, step_s)
             return None
         gain = np.median(picture[::3, ::3, 1] / (self._long[::3, ::3, 1] + 1))
         picture *= np.float32(1 / np.clip(gain, 0.6, 1.6))
@@ -113,11 +115,21 @@ class Ground:
     def _restart(self, picture: Floats) -> None:
         self._shape = picture.shape[:2]
         self._learnt_s = self._global_s = 0.0
+        self._samples = [picture]
         self._long, self._before, self._still = picture.copy(), picture, picture.copy()
         self._noise = np.ones(self._shape, np.float32)
         self._age, self._away = np.zeros(self._shape, np.float32), np.zeros(self._shape, np.float32)
         self._under, self._uncovered = np.zeros(self._shape, np.float32), np.zeros(self._shape, np.float32)
         self._has, self.front = np.zeros(self._shape, bool), np.zeros(self._shape, bool)
+
+    def _learn(self, picture: Floats, step_s: float) -> None:
+        """Collect pictures for `_LEARN_S`; their median is the background (whoever walks through is not in it)."""
+        self._learnt_s += step_s
+        self._samples = [*self._samples[-_MOST_SAMPLES:], picture]
+        self._before = picture
+        if self._learnt_s >= _LEARN_S:
+            self._long = np.median(np.stack(self._samples), axis=0).astype(np.float32)
+            self._samples = []
 
     def _follow(self, picture: Floats, limit: Floats, step_s: float) -> None:
         """Keep what stands in front of the background."""
@@ -185,7 +197,7 @@ class Ground:
             long, still = self._long.reshape(-1, 3), self._still.reshape(-1, 3)
             now += float(np.abs(still[own] - long[other]).sum())
             before += float(np.abs(long[own] - long[other]).sum())
-        return now > before
+        return now > _ADDED * before
 
     def front_share(self, box: Box, without: NDArray[np.int64]) -> float:
         """How much of a box, as fractions of the frame, does not show the background; `without` are cells left out."""

