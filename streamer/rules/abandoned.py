@@ -47,7 +47,7 @@ _UNDER = 0.5
 _SMALLER = 0.8
 """A thing is at most so high as its owner; what is higher is the owner."""
 _HEIR_S, _HEIR_HEIGHTS, _HEIR_SIZE = 1.5, 1.0, 0.25
-"""A track that begins so soon and so near to where the owner's was lost, and differs so little in height, is the owner."""
+"""A track that begins so soon and so near to where the owner's was lost, about as tall, is the owner."""
 _STILL_THERE = 0.2
 """Share of the place where the owner was lost that does not show the background: they are still there, unseen."""
 _GONE = 0.3
