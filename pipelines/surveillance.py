@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from streamer import (
+    AbandonedObject,
     Camera,
     Crowd,
     Detector,
@@ -40,6 +41,8 @@ class Surveillance(Pipeline):
     """Somebody slips through close behind another."""
     occupancy: Occupancy | None = None
     """How many are in a zone, who comes and goes, and whether there are too many."""
+    abandoned: AbandonedObject | None = None
+    """Somebody leaves a thing behind."""
 
     async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""

@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "AbandonedObject": "streamer.rules.abandoned",
     "Camera": "streamer.camera",
     "Congestion": "streamer.rules.congestion",
     "Counting": "streamer.rules.counting",

@@ -4,6 +4,7 @@ from streamer.pipeline import Detector as Detector
 from streamer.pipeline import Pipeline as Pipeline
 from streamer.places import Places as Places
 from streamer.readings import Reading as Reading
+from streamer.rules.abandoned import AbandonedObject as AbandonedObject
 from streamer.rules.congestion import Congestion as Congestion
 from streamer.rules.counting import Counting as Counting
 from streamer.rules.crowd import Crowd as Crowd

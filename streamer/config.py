@@ -147,7 +147,8 @@ class _Reader:
         return value
 
     def _camera(self, name: str, camera: CameraSettings, pipelines: Mapping[str, Pipeline | None]) -> SiteCamera | None:
-        places = Places.build(camera.zones, camera.lines, camera.lanes, ground=camera.ground)
+        places = Places.build(camera.zones, camera.lines, camera.lanes, camera.masks, camera.ground)
+        links.check_masks(self._fault, name, places)
         watchers = tuple(dict.fromkeys(camera.pipelines))
         links.check_names(self._fault, ("cameras", name, "pipelines"), camera.pipelines, pipelines, "pipeline")
         for watcher in watchers:
@@ -166,7 +167,8 @@ class _Reader:
         texts = {"file": where.target, "device": f"usb:{where.target}"}
         url = texts.get(where.scheme, where.url)
         hides = links.hides_something(camera)
-        return SiteCamera(name, where, url, camera.transport, camera.analyze_fps, places, watchers, record, hides)
+        what = (name, where, url, camera.transport, camera.analyze_fps, places, watchers)
+        return SiteCamera(*what, record, hides, camera.tamper)
 
     def _record_address(self, keys: Keys, source: str) -> str | None:
         where = self._address(keys, source)

@@ -294,6 +294,12 @@ def plans(
         width = max((w for w, _ in sizes), default=416)
         height = max((h for _, h in sizes), default=416)
         what = (name, camera.url, camera.transport, camera.analyze_fps, width, height)
-        spec = CameraSpec(*what, record_url=camera.record_url, **site.kept(name))
+        spec = CameraSpec(
+            *what,
+            record_url=camera.record_url,
+            privacy=camera.places.hidden(),
+            tamper=camera.tamper,
+            **site.kept(name),
+        )
         found.append(CameraPlan(spec, camera.places, pipelines, site.clip(name)))
     return found

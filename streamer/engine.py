@@ -213,7 +213,7 @@ class Engine:
             camera = Camera(name, plan.places, self.parts.watching, self._done, self._turns)
             self._cameras[name][pipeline_name] = camera
             self._tasks[name, pipeline_name] = asyncio.create_task(
-                self._supervised(camera, pipeline_name, pipeline.bind(self.parts.models.ask)),
+                self._supervised(camera, pipeline_name, pipeline.bind(self.parts.models.ask, plan.places)),
                 name=f"{name}/{pipeline_name}",
             )
 

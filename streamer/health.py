@@ -1,9 +1,9 @@
 """The vigil: when a camera goes blind, or this machine cannot keep up, that is an alert like any other.
 
 Hears from the readers how each camera is, reads from the metrics what was offered and served, and every half second
-judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black picture), `camera_runaway` (far more
-frames than announced), `overloaded` and `degraded` events, each debounced, each with its end as the recovery. Pure
-state on a clock; called by the engine.
+judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black, covered, defocused, moved),
+`camera_runaway` (far more frames than announced), `overloaded` and `degraded` events, each debounced, each with its end
+as the recovery. Pure state on a clock; called by the engine.
 """
 
 from __future__ import annotations
@@ -35,9 +35,16 @@ _OURS = {
 """Stage and outcome of frames that were lost for want of time, not for want of a good picture."""
 CAMERA_KINDS = ("camera_offline", "camera_frozen", "camera_tampered", "camera_runaway")
 """What the vigil may say of one camera."""
-_PICTURE_KINDS = {"frozen": "camera_frozen", "black": "camera_tampered", "runaway": "camera_runaway"}
-_HASTY = ("runaway",)
-"""Looks that the reader judges each second anew; the others it has debounced already."""
+_BLIND = ("frozen", "black", "covered", "runaway")
+"""Looks of a camera that is not up; one that is out of focus or was moved still sees something."""
+_PICTURE_KINDS = {
+    "camera_frozen": ("frozen",),
+    "camera_runaway": ("runaway",),
+    "camera_tampered": ("black", "covered", "defocused", "moved"),
+}
+"""What a picture may look like, by the kind of incident that it then is."""
+_HASTY = ("camera_runaway",)
+"""Kinds that the reader judges each second anew; the others it has debounced already."""
 
 
 class VigilSettings(BaseModel):
@@ -111,7 +118,7 @@ class Vigil:
         if state.health is None or state.health.picture != health.picture:
             state.look_since = now
         state.health = health
-        self._metrics.camera_up.labels(health.camera).set(int(sees and health.picture == "ok"))
+        self._metrics.camera_up.labels(health.camera).set(int(sees and health.picture not in _BLIND))
 
     def resume(self, begun: Event) -> None:
         """An incident of the system is still open from before a restart; its end must be earned."""
@@ -142,9 +149,8 @@ class Vigil:
         state = self._cameras.get(begun.camera)
         if state is not None and begun.kind == "camera_offline":
             state.offline = True
-        for looks, kind in _PICTURE_KINDS.items():
-            if state is not None and begun.kind == kind:
-                self._picture[begun.camera, looks] = True
+        if state is not None and begun.kind in _PICTURE_KINDS:
+            self._picture[begun.camera, begun.kind] = True
 
     def _left_over(self) -> Iterator[Event]:
         """Ends of what a restart left open and nobody looks after any more."""
@@ -162,17 +168,16 @@ class Vigil:
             yield self._event("camera_offline", "end", name, now - seeing_since, {})
 
     def _pictures(self, name: str, state: _CameraState, now: float) -> Iterator[Event]:
-        picture = state.health.picture if state.health is not None and state.health.state == "live" else None
-        for looks, kind in _PICTURE_KINDS.items():
-            was = self._picture.get((name, looks), False)
+        health = state.health if state.health is not None and state.health.state == "live" else None
+        for kind, looks in _PICTURE_KINDS.items():
+            was = self._picture.get((name, kind), False)
             # a camera that went offline keeps what it last looked like: offline says the rest
-            now_is = was if picture is None else picture == looks
-            lasted_s = now - state.look_since
-            if now_is != was and (looks not in _HASTY or lasted_s >= self.settings.recovery_seconds):
-                self._picture[name, looks] = now_is
-                ago_s, detail = (lasted_s if looks in _HASTY else 0.0), state.health.detail if state.health else ""
-                why = {**_reason(looks), **({"detail": detail} if detail else {})}
-                yield self._event(kind, "begin" if now_is else "end", name, ago_s, why if now_is else {})
+            now_is = was if health is None else health.picture in looks
+            lasted_s = now - state.look_since if kind in _HASTY else 0.0
+            if now_is != was and (kind not in _HASTY or lasted_s >= self.settings.recovery_seconds):
+                self._picture[name, kind] = now_is
+                detail = _shows(health) if health is not None and now_is else {}
+                yield self._event(kind, "begin" if now_is else "end", name, lasted_s, detail)
 
     def _overload(self, now: float) -> Iterator[Event]:
         window_s = self.settings.overload_seconds
@@ -240,6 +245,12 @@ def _why(health: Health | None) -> dict[str, Any]:
     if health is None or health.cause is None:
         return {"cause": "no_answer", "words": "nothing was heard of it since the start"}
     return {**_reason(health.cause), **({"detail": health.detail} if health.detail else {})}
+
+
+def _shows(health: Health) -> dict[str, Any]:
+    """What is wrong with the picture of a camera that is live, and how that was found."""
+    found = health.detail if health.cause == health.picture else ""
+    return {**_reason(health.picture), **({"detail": found} if found else {})}
 
 
 def _reason(cause: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from streamer.alerts import ClipSettings
 from streamer.errors import InputError
 from streamer.faults import nearest
+from streamer.ignored import MOTION
 from streamer.inference.settings import ModelSpec
-from streamer.models.card import Card
 from streamer.models.detector import Overrides
 from streamer.models.registry import card_of, resolve
 from streamer.pipeline import Detector, Pipeline
@@ -21,7 +21,11 @@ from streamer.places import Places
 from streamer.rules.rule import Rule
 from streamer.schedule import zone
 from streamer.schema import CameraSettings, ModelSettings
+from streamer.sources.privacy import share_hidden
 from streamer.yamlfile import Keys
+
+_MOST_HIDDEN = 0.99
+"""Share of the picture that masks of one meaning may cover together."""
 
 Fault = Callable[[Keys, str], None]
 """Takes where something stands, and what is wrong with it."""
@@ -71,6 +75,18 @@ def _privacy_masks(camera: CameraSettings) -> list[str]:
     return [name for name, mask in masks.items() if getattr(mask, "privacy", False)]
 
 
+def check_masks(fault: Fault, camera: str, places: Places) -> None:
+    """A camera of which nothing is left to be seen, or to be looked at, would be silent for ever."""
+    meanings = {"privacy: true": [mask.zone for mask in places.masks.values() if mask.privacy]}
+    meanings |= {f"ignore: [{what}]": places.ignored(what) for what in ("motion", "detections")}
+    for meaning, zones in meanings.items():
+        share = share_hidden([area.polygon.tolist() for area in zones])
+        if share > _MOST_HIDDEN:
+            names = ", ".join(area.name for area in zones)
+            keys = ("cameras", camera, "masks", zones[-1].name)
+            fault(keys, f"`{meaning}` ({names}) covers {share:.0%} of the picture: nothing is left to watch")
+
+
 def check_sinks(fault: Fault, name: str, pipeline: Pipeline, sinks: Iterable[str]) -> None:
     """Each sink that the pipeline's rules name must exist."""
     known = list(sinks)
@@ -82,6 +98,7 @@ def find_models(
     fault: Fault, name: str, pipeline: Pipeline, models: Mapping[str, ModelSettings | None], base_dir: Path
 ) -> Iterator[ModelSpec]:
     """The file of every model that the pipeline asks; its card must be readable and fit the pipeline's rules."""
+    reported: dict[str, list[str]] = {}
     for field, model in handles(pipeline):
         settings = models.get(model, ModelSettings(file=model))
         if settings is None:
@@ -95,16 +112,21 @@ def find_models(
             fault(keys, f"{error}{also}")
             continue
         yield ModelSpec(model, file, Overrides(settings.confidence, settings.iou))
-        if len(handles(pipeline)) == 1:
-            _check_labels(fault, name, pipeline, model, card)
+        reported.setdefault(field, []).extend(card.labels)
+        if getattr(pipeline, field).motion == model and MOTION not in card.labels:
+            words = f"`fuse` needs a model that reports {MOTION!r} as its second, such as `motion`; {model!r} does not"
+            fault(("pipelines", name, field, "fuse", 1), words)
+    if len(reported) == 1 and len(handles(pipeline)) == len(getattr(pipeline, next(iter(reported))).names):
+        ((field, labels),) = reported.items()
+        _check_labels(fault, name, pipeline, " + ".join(getattr(pipeline, field).names), labels)
 
 
-def _check_labels(fault: Fault, name: str, pipeline: Pipeline, model: str, card: Card) -> None:
-    """A rule that waits for labels that its only model never reports would be silent for ever."""
+def _check_labels(fault: Fault, name: str, pipeline: Pipeline, model: str, labels: list[str]) -> None:
+    """A rule that waits for labels that its only detector never reports would be silent for ever."""
     for field, rule in rules(pipeline):
         wanted = getattr(rule, "labels", None)
-        if wanted and not set(wanted) & set(card.labels):
-            some = ", ".join(card.labels[:8]) + (", ..." if len(card.labels) > 8 else "")
+        if wanted and not set(wanted) & set(labels):
+            some = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
             message = f"model {model!r} reports none of {', '.join(wanted)}; its labels are: {some}"
             fault(("pipelines", name, field, "labels"), message)
 
@@ -129,4 +151,5 @@ def rules(pipeline: Pipeline) -> list[tuple[str, Rule]]:
 def handles(pipeline: Pipeline) -> list[tuple[str, str]]:
     """Keys of model handles, and the models that they name."""
     values = {name: getattr(pipeline, name) for name in type(pipeline).model_fields}
-    return [(name, value.name) for name, value in values.items() if isinstance(value, Detector)]
+    detectors = {field: value for field, value in values.items() if isinstance(value, Detector)}
+    return [(field, name) for field, value in detectors.items() for name in value.names]

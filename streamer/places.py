@@ -70,6 +70,12 @@ class MaskSettings(BaseModel):
 
     _polygon = field_validator("polygon")(lambda value: check_polygon(value))
 
+    @model_validator(mode="after")
+    def _does_something(self) -> MaskSettings:
+        if not self.ignore and not self.privacy:
+            raise ValueError("a mask must do something: give `ignore: [motion, detections]` or `privacy: true`")
+        return self
+
 
 class GroundSettings(BaseModel):
     """The ground plane: a rectangle of known size on flat ground, as it is seen."""
@@ -166,6 +172,15 @@ class Places:
     masks: dict[str, Mask] = field(default_factory=dict)
     ground: Ground | None = None
     """Where points of the picture are in meters; None: nobody measured it."""
+
+    def hidden(self) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """The polygons of the privacy masks, for whoever reads the pictures."""
+        masks = [mask.zone.polygon.tolist() for mask in self.masks.values() if mask.privacy]
+        return tuple(tuple((x, y) for x, y in polygon) for polygon in masks)
+
+    def ignored(self, what: str) -> list[Zone]:
+        """The masks that leave ``motion`` or ``detections`` out."""
+        return [mask.zone for mask in self.masks.values() if what in mask.ignore]
 
     @staticmethod
     def build(

@@ -34,6 +34,7 @@ _CAMERA = {
     "lines": {"entry": {"from": [0.0, 0.6], "to": [1.0, 0.6]}},
     "lanes": {"north": {"polygon": _POLYGON, "direction": [0.0, -1.0]}},
     "ground": {"points": [[0.3, 0.5], [0.7, 0.5], [0.9, 0.9], [0.1, 0.9]], "size_m": [5.0, 12.0]},
+    "masks": {"window": {"polygon": [[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]], "ignore": ["motion"], "privacy": True}},
     "pipelines": ["surveillance"],
 }
 _RULES: dict[str, Any] = {"zones": ["yard"], "lines": ["entry"], "lanes": ["north"], "limit_kmh": 50.0}

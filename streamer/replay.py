@@ -192,7 +192,8 @@ class _Reel:
         self.cameras: list[Camera] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"decode-{recording.camera}")
         width, height = recording.size
-        self._frames = iter(FileSource(recording.video, recording.analyze_fps, width, height))
+        hidden = recording.places.hidden()
+        self._frames = iter(FileSource(recording.video, recording.analyze_fps, width, height, hidden))
         self._ahead = self._thread.submit(next, self._frames, None)
         self._last_time: float | None = None
 
@@ -201,7 +202,7 @@ class _Reel:
         for name, pipeline in self.recording.pipelines.items():
             camera = Camera(self.recording.camera, self.recording.places, Watching(wait_for_gap=False))
             self.cameras.append(camera)
-            yield camera, name, pipeline.bind(models.ask)
+            yield camera, name, pipeline.bind(models.ask, self.recording.places)
 
     async def next(self) -> Frame | None:
         """The next frame, or None at the end."""

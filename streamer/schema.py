@@ -21,7 +21,7 @@ from streamer.health import VigilSettings
 from streamer.inference.settings import InferenceSettings
 from streamer.ingest.settings import IngestSettings
 from streamer.outbox import OutboxSettings
-from streamer.places import GroundSettings, LaneSettings, LineSettings, Point, check_polygon
+from streamer.places import GroundSettings, LaneSettings, LineSettings, MaskSettings, Point, check_polygon
 from streamer.sinks.sink import SinkSettings
 from streamer.supervisor import Restarts
 from streamer.web.settings import WebSettings
@@ -88,6 +88,12 @@ class CameraSettings(BaseModel):
     )
     lanes: dict[Name, LaneSettings] = Field(
         default_factory=dict, description="Lanes of traffic by name, each with its direction."
+    )
+    masks: dict[Name, MaskSettings] = Field(
+        default_factory=dict, description="Areas by name that are not looked at (`ignore`) or not shown (`privacy`)."
+    )
+    tamper: bool = Field(
+        True, description="Tell when it is covered, defocused or moved; false for one that is moved on purpose (PTZ)."
     )
     ground: GroundSettings | None = Field(
         None, description="A rectangle of known size on the ground, for speeds in m/s and km/h."

@@ -63,6 +63,8 @@ class SiteCamera:
     """Of the stream that gives the evidence, with its password; None: the analyzed one does."""
     discreet: bool = False
     """Part of its picture must not be seen: no clip may be made of what it sends."""
+    tamper: bool = True
+    """Whether a covered, defocused or moved picture is told."""
 
     @property
     def has_packets(self) -> bool:
@@ -169,7 +171,7 @@ class Site:
         """What was configured, in a few lines for people."""
         lines = [f"{self.name}: {len(self.cameras)} camera{'s' if len(self.cameras) != 1 else ''}"]
         for name, camera in self.cameras.items():
-            zones = [*camera.places.zones, *camera.places.lines, *camera.places.lanes]
+            zones = [*camera.places.zones, *camera.places.lines, *camera.places.lanes, *camera.places.masks]
             where = f" ({', '.join(zones)})" if zones else ""
             what = f"{', '.join(camera.pipelines)}{where}"
             lines.append(f"  camera    {name}: {camera.address.bare} at {camera.analyze_fps:g}/s, watched by {what}")

@@ -9,7 +9,7 @@ from streamer.events import SYSTEM, Event
 _LOST = {
     "camera_offline": ("is offline", "blind since"),
     "camera_frozen": ("shows a frozen picture", "since"),
-    "camera_tampered": ("may be covered or turned away", "since"),
+    "camera_tampered": ("may have been tampered with", "since"),
     "camera_runaway": ("sends too many frames", "since"),
 }
 _OVER = {"camera_offline": "is back", "camera_runaway": "keeps to its rate again"}

@@ -422,3 +422,66 @@ def test_schedules_of_rules_are_read_in_the_time_zone_of_the_site() -> None:
     for source, expected in ((text, True), (text.replace('06:00"', '06:00 America/Montreal"'), False)):
         rule = site_of(source).pipelines["surveillance"].enabled_rules()[0]
         assert rule.holds_at(late_in_berlin) is expected
+
+
+MASKED = GOOD.replace(
+    "    pipelines: [surveillance]",
+    "    masks: {window: {polygon: [[0, 0], [0.2, 0], [0.2, 0.2]], ignore: [motion], privacy: true}}\n"
+    "    tamper: false\n    pipelines: [surveillance]",
+    1,
+)
+
+
+def test_masks_reach_the_reader_and_a_change_of_them_touches_only_their_camera() -> None:
+    door = (
+        "  door:\n    source: rtsp://10.0.0.6/a\n    zones: {yard: [[0, 0], [1, 0], [1, 1]]}\n"
+        "    pipelines: [surveillance]\n"
+    )
+    site = site_of(MASKED.replace("pipelines:\n  surv", door + "pipelines:\n  surv"))
+    gate = site.cameras["gate"]
+    assert gate.places.hidden() == (((0.0, 0.0), (0.2, 0.0), (0.2, 0.2)),)
+    assert [zone.name for zone in gate.places.ignored("motion")] == ["window"]
+    assert gate.places.ignored("detections") == []
+    assert not gate.tamper
+    assert site.cameras["door"].tamper
+    assert "window" in site.summary()
+    moved = site_of(
+        MASKED.replace("[0.2, 0.2]", "[0.2, 0.3]").replace("pipelines:\n  surv", door + "pipelines:\n  surv")
+    )
+    assert not moved.same_camera(site, "gate")
+    assert moved.same_camera(site, "door")
+    assert moved.changes(site) == "cameras ~gate"
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        ("{polygon: [[0, 0], [1, 0], [1, 1], [0, 1]], privacy: true}", "covers 100% of the picture"),
+        ("{polygon: [[0, 0], [1, 0], [1, 1], [0, 1]], ignore: [detections]}", "`ignore: [detections]` (window)"),
+        ("{polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}", "a mask must do something"),
+        ("{polygon: [[0, 0], [1, 1], [1, 0], [0, 1]], privacy: true}", "crosses itself"),
+        ("{polygon: [[0, 0], [1, 0], [1, 1]], ignore: [movement]}", "motion"),
+        ("{polygon: [[0, 0], [1, 0], [1, 2]], privacy: true}", "polygon"),
+    ],
+)
+def test_a_mask_that_hides_all_or_nothing_is_an_error(mask: str, words: str) -> None:
+    faults = faults_of(
+        MASKED.replace("{polygon: [[0, 0], [0.2, 0], [0.2, 0.2]], ignore: [motion], privacy: true}", mask)
+    )
+    assert len(faults) == 1
+    assert "cameras.gate.masks.window" in faults[0]
+    assert words in faults[0]
+
+
+def test_masks_that_together_hide_all_are_an_error() -> None:
+    left, right = "[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]", "[[0.5, 0], [1, 0], [1, 1], [0.5, 1]]"
+    halves = f"{{a: {{polygon: {left}, privacy: true}}, b: {{polygon: {right}, privacy: true}}}}"
+    (fault,) = faults_of(GOOD.replace("    pipelines: [surv", f"    masks: {halves}\n    pipelines: [surv", 1))
+    assert "`privacy: true` (a, b) covers 100% of the picture: nothing is left to watch" in fault
+
+
+def test_fuse_needs_motion_as_its_second() -> None:
+    site = site_of(GOOD.replace("detector: finder", "detector: {fuse: [finder, motion]}"))
+    assert set(site.models) == {"finder", "motion"}
+    (fault,) = faults_of(GOOD.replace("detector: finder", "detector: {fuse: [finder, nobody]}"))
+    assert "model 'nobody'" in fault

@@ -142,7 +142,16 @@ async def test_blind_seconds_and_up_are_counted() -> None:
     assert watchman.metrics.value("streamer_camera_up", camera="gate") == 0
 
 
-@pytest.mark.parametrize(("picture", "kind"), [("frozen", "camera_frozen"), ("black", "camera_tampered")])
+@pytest.mark.parametrize(
+    ("picture", "kind"),
+    [
+        ("frozen", "camera_frozen"),
+        ("black", "camera_tampered"),
+        ("covered", "camera_tampered"),
+        ("defocused", "camera_tampered"),
+        ("moved", "camera_tampered"),
+    ],
+)
 async def test_a_bad_picture_is_an_incident_and_its_recovery_the_end(picture: str, kind: str) -> None:
     watchman = Watchman()
     watchman.hear("live", picture, picture)
@@ -168,6 +177,25 @@ async def test_from_frozen_to_black_is_one_end_and_one_begin() -> None:
     await watchman.wait(1)
     watchman.hear("live", "black", "black")
     assert sorted(said(await watchman.wait(1))) == [("camera_frozen", "end"), ("camera_tampered", "begin")]
+
+
+async def test_from_covered_to_black_is_one_incident() -> None:
+    watchman = Watchman()
+    watchman.hear("live", "covered", "covered", detail="5 % of the usual view is recognized")
+    (begin,) = await watchman.wait(1)
+    assert begin.detail["detail"] == "5 % of the usual view is recognized"
+    assert begin.detail["words"].startswith("nothing of the usual view")
+    watchman.hear("live", "black", "black")
+    assert said(await watchman.wait(1)) == []
+    watchman.hear("live")
+    assert said(await watchman.wait(1)) == [("camera_tampered", "end")]
+
+
+@pytest.mark.parametrize(("picture", "up"), [("covered", 0), ("black", 0), ("moved", 1), ("defocused", 1)])
+async def test_a_camera_that_still_sees_something_is_up(picture: str, up: int) -> None:
+    watchman = Watchman()
+    watchman.hear("live", picture, picture)
+    assert watchman.metrics.value("streamer_camera_up", camera="gate") == up
 
 
 async def test_overload_begins_after_a_full_window_and_ends_after_a_quiet_one() -> None:

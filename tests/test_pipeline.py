@@ -16,9 +16,10 @@ from streamer.camera import Camera
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
 from streamer.pipeline import Detector, Pipeline, load_pipeline
+from streamer.places import MaskSettings, Places
 from streamer.rules.intrusion import Intrusion
 from streamer.types import Detections, Frame
-from tests.acting import LABELS, frame
+from tests.acting import LABELS, frame, person, seen
 
 YARD = """
 from streamer import Camera, Detector, Event, Intrusion, Pipeline
@@ -178,7 +179,8 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
 def test_the_schema_is_for_editors() -> None:
     schema = Surveillance.model_json_schema()
     detector = schema["properties"]["detector"]
-    assert detector["type"] == "string"
+    assert detector["anyOf"][0] == {"type": "string"}
+    assert detector["anyOf"][1]["required"] == ["fuse"]
     assert detector["default"] == "motion"
     assert schema["additionalProperties"] is False
     assert all(field.get("description") for field in schema["properties"].values())
@@ -207,3 +209,32 @@ async def test_pipelines_may_bring_settings_of_their_own(tmp_path: Path) -> None
     camera.put(frame(0.0, 4))
     camera.close()
     assert [event.kind async for event in Counter().watch(camera)] == ["counted"]
+
+
+async def test_a_fused_detector_asks_both_models_and_heeds_masks() -> None:
+    pipeline = Surveillance.model_validate({"detector": {"fuse": ["yolox", "motion"]}})
+    assert pipeline.models() == ["yolox", "motion"]
+    assert pipeline.model_dump(mode="json")["detector"] == {"fuse": ["yolox", "motion"]}
+    asked = []
+
+    async def ask(name: str, now: Frame) -> Detections:
+        asked.append(name)
+        return seen(person(0.1 + now.time * 0.2, 0.9), label="motion") if name == "motion" else seen()
+
+    mask = MaskSettings.model_validate({"polygon": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]], "ignore": ["motion"]})
+    bound = pipeline.bind(ask, Places.build(masks={"tree": mask}))
+    answers = [await bound.detector(frame(i / 5, i)) for i in range(20)]
+    assert asked == ["yolox", "motion"] * 20
+    times = [i / 5 for i, answer in enumerate(answers) if len(answer)]
+    assert times
+    assert times[0] == pytest.approx(0.6, abs=0.21)
+    assert times[-1] < 2.01  # it walks into the mask at 2 s
+    assert all(answer.label(0) == "motion" for answer in answers if len(answer))
+    again = pipeline.bind(ask)  # another camera starts with a memory of its own
+    assert len(await again.detector(frame(4.0, 20))) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"fuse": ["a"]}, {"fuse": ["a", "a"]}, {"fuse": ["a", "b", "c"]}, {"fused": ["a"]}])
+def test_a_wrong_fuse_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Surveillance.model_validate({"detector": wrong})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from streamer.errors import CAUSES
 
 State = Literal["connecting", "live", "lost"]
-Look = Literal["ok", "frozen", "black", "runaway"]
+Look = Literal["ok", "frozen", "black", "covered", "defocused", "moved", "runaway"]
 
 
 @dataclass(frozen=True, slots=True)

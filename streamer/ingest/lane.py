@@ -24,6 +24,7 @@ from streamer.ingest.recorder import Recorder
 from streamer.ingest.ring import Ring
 from streamer.ingest.session import Analyzed, Memory
 from streamer.ingest.spec import CameraSpec, Limits
+from streamer.ingest.tamper import TamperCheck
 from streamer.slots import SlotPool
 
 _GOLDEN = 0.6180339887
@@ -46,7 +47,8 @@ class Lane:
 
     def __init__(self, spec: CameraSpec, limits: Limits, session: int, pool: SlotPool, channel: Channel):
         look = PictureCheck(limits.frozen_s, limits.black_s)
-        self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), session)
+        tamper = TamperCheck(limits.tampered_s) if spec.tamper and limits.tampered_s > 0 else None
+        self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), tamper, session)
         self.ring = Ring(spec.ring_bytes, spec.ring_s) if spec.ring_bytes else None
         """What the camera sent last: its record stream if it has one."""
         self.recorder: Recorder | None = None

@@ -42,14 +42,15 @@ class PictureCheck:
         self._still: NDArray[np.float32] | None = None
         self._black_since: float | None = None
 
-    def look(self, pixels: NDArray[np.uint8], at: float) -> Look:
+    def look(self, pixels: NDArray[np.uint8], at: float, shown: NDArray[np.bool_] | None = None) -> Look:
         """Judge one picture.
 
         Args:
             pixels: uint8 (H, W, 3).
             at: when it was captured, in seconds.
+            shown: bool (H, W), False where a privacy mask is; None: all is shown. What is hidden says nothing.
         """
-        sample = np.ascontiguousarray(pixels[::_STEP, ::_STEP])
+        sample = np.ascontiguousarray(pixels[::_STEP, ::_STEP] if shown is None else _sample(pixels, shown))
         new = self._is_new(sample)
         if not new:
             self._repeated_at = at
@@ -97,6 +98,13 @@ class PictureCheck:
             return False
         self._still = means
         return True
+
+
+def _sample(pixels: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """As many of the pixels that are shown as a sample of the whole picture has, or all of them; uint8 (n, 3)."""
+    places = np.flatnonzero(shown)
+    step = max(1, len(places) * _STEP * _STEP // shown.size)
+    return pixels.reshape(-1, 3)[places[::step]]
 
 
 def _is_black(sample: NDArray[np.uint8]) -> bool:

@@ -21,7 +21,9 @@ from streamer.ingest.picture import PictureCheck
 from streamer.ingest.quality import QualityCheck, why_dark
 from streamer.ingest.rate import RateCheck
 from streamer.ingest.spec import CameraSpec, Limits
+from streamer.ingest.tamper import TamperCheck
 from streamer.ingest.timeline import Moment, Timeline
+from streamer.sources.privacy import Privacy
 from streamer.sources.sampler import Sampler
 from streamer.sources.scaler import Scaler
 from streamer.sources.source import Picture, Shed, Source
@@ -50,7 +52,7 @@ class Analyzed:
     cpu_at: float
     """The thread's processor time before anything was done for it, in seconds."""
     frame: Any
-    """The full-size av.VideoFrame, for evidence."""
+    """The full-size av.VideoFrame, for evidence; privacy masks are black in it."""
 
 
 class Outlet(Protocol):
@@ -68,6 +70,8 @@ class Memory:
     rate: RateCheck
     drops: Counter[tuple[str, str]]
     """Pictures by (stage, outcome)."""
+    tamper: TamperCheck | None = None
+    """None: this camera is moved on purpose, or nobody wants to know."""
     session: int = 0
     last_captured_at: float | None = None
     thawing: bool = False
@@ -95,6 +99,8 @@ class Session:
         self._source = source
         self._outlet = outlet
         self._scaler = Scaler(spec.width, spec.height)
+        # what is wrong with a mask is raised here: a camera is not shown without it
+        self._privacy = Privacy(spec.privacy) if spec.privacy else None
         self._period = 1.0 / spec.analyze_fps
         self._sampler = Sampler(spec.analyze_fps, burst=_BURST)
         self._timeline = Timeline()
@@ -177,11 +183,13 @@ class Session:
         if not self._sampler.take(picture.pts_s, picture.arrived_at):
             memory.drops["sample", "not_due"] += 1
             return
-        pixels = self._scaler.rgb(picture.frame)
+        # masks come first: nothing behind this line ever sees what they hide
+        frame = picture.frame if self._privacy is None else self._privacy.hide(picture.frame)
+        pixels = self._scaler.rgb(frame)
         self._judge(pixels, moment.captured_at)
         analyzed = Analyzed(
             *(memory.session, self._index, moment, picture.pts_s, self._gap(moment)),
-            *(pixels, picture.arrived_at, self._source.cpu_at, picture.frame),
+            *(pixels, picture.arrived_at, self._source.cpu_at, frame),
         )
         outcome = self._outlet.deliver(analyzed)
         memory.drops["sample" if outcome == "ok" else "slot", outcome] += 1
@@ -191,7 +199,10 @@ class Session:
 
     def _judge(self, pixels: NDArray[np.uint8], at: float) -> None:
         memory = self._memory
-        look = memory.look.look(pixels, at)
+        shown = None if self._privacy is None else self._privacy.visible(pixels.shape[1], pixels.shape[0])
+        look = memory.look.look(pixels, at, shown)
+        if look == "ok" and memory.tamper is not None:
+            look = memory.tamper.look(pixels, at, shown)
         if look != "frozen":
             memory.thawing = False
         elif not memory.thawing and self._look == "frozen":
@@ -252,7 +263,8 @@ class Session:
 
     def _cause(self, quality: QualityCheck | None) -> tuple[str | None, str]:
         if self._look != "ok":
-            return self._look, ""
+            tamper = self._memory.tamper
+            return self._look, "" if tamper is None or self._look in ("frozen", "black") else tamper.detail
         if self._memory.rate.runs_away:
             return "runaway", f"over twice the {self._memory.rate.nominal:.0f} frames/s that are announced"
         if self._shed != "none" or self._source.ration.share < 1.0:

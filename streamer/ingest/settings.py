@@ -26,6 +26,9 @@ class IngestSettings(BaseModel):
     stall_seconds: float = Field(15.0, ge=1, le=600, description="No decoded picture for this long ends a session.")
     frozen_seconds: float = Field(60.0, ge=1, description="The same picture for this long is a frozen camera.")
     black_seconds: float = Field(30.0, ge=1, description="A black picture for this long is reported.")
+    tampered_seconds: float = Field(
+        15.0, ge=0, description="A covered, defocused or moved view for this long is camera_tampered; 0: never told."
+    )
     runaway_seconds: float = Field(3.0, ge=1, description="Over twice the announced rate for this long is a runaway.")
     healthy_seconds: float = Field(30.0, ge=0, description="A session this long starts the backoff anew.")
     backoff_seconds: tuple[float, ...] = Field(
@@ -50,6 +53,7 @@ class IngestSettings(BaseModel):
             stall_s=self.stall_seconds,
             frozen_s=self.frozen_seconds,
             black_s=self.black_seconds,
+            tampered_s=self.tampered_seconds,
             runaway_s=self.runaway_seconds,
             healthy_s=self.healthy_seconds,
             backoff_s=self.backoff_seconds,

@@ -31,6 +31,15 @@ class CameraSpec:
     """How much of what the camera sent is kept for evidence, at most; 0: nothing."""
     ring_s: float = 0.0
     """How many seconds of it are wanted."""
+    privacy: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """Polygons, as fractions of the upright picture, that are blackened before anything sees it."""
+    tamper: bool = True
+    """Whether a covered, defocused or moved camera is told; not of a camera that is moved on purpose."""
+
+    def __post_init__(self) -> None:
+        # JSON knows no tuples, and specs are compared
+        polygons = tuple(tuple((float(x), float(y)) for x, y in polygon) for polygon in self.privacy)
+        object.__setattr__(self, "privacy", polygons)
 
     def header(self) -> dict[str, Any]:
         """As a message's fields."""
@@ -45,6 +54,7 @@ class Limits:
     stall_s: float = 15.0
     frozen_s: float = 60.0
     black_s: float = 30.0
+    tampered_s: float = 15.0
     runaway_s: float = 3.0
     healthy_s: float = 30.0
     backoff_s: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)

@@ -35,6 +35,8 @@ def figure(actor: Actor, pose: Pose) -> tuple[Shape, ...]:
     """The shapes of an actor in a pose, in drawing order."""
     if actor.label == "vehicle":
         return _vehicle(actor, pose)
+    if actor.label == "object":
+        return _thing(actor)
     return _person(actor, pose)
 
 
@@ -79,6 +81,15 @@ def _lean(shape: Shape, angle: float) -> Shape:
     lift = 0.18 * abs(sine)
     points = tuple((x * cosine + y * sine, y * cosine - x * sine + lift) for x, y in shape.points)
     return Shape(points, shape.thickness, shape.color)
+
+
+def _thing(actor: Actor) -> tuple[Shape, ...]:
+    """A suitcase: `height_m` high and three quarters of that wide, with a handle and a strap."""
+    tall, half = actor.height_m, actor.height_m * 0.375
+    body = ((-half, 0.0), (half, 0.0), (half, 0.85 * tall), (-half, 0.85 * tall))
+    handle = ((-half * 0.4, 0.85 * tall), (-half * 0.4, tall), (half * 0.4, tall), (half * 0.4, 0.85 * tall))
+    strap = ((-half, 0.45 * tall), (half, 0.45 * tall))
+    return (Shape(handle, 0.04, _TIRE), Shape(body, 0.0, actor.color), Shape(strap, 0.05, _TIRE))
 
 
 def _vehicle(actor: Actor, pose: Pose) -> tuple[Shape, ...]:

@@ -142,6 +142,34 @@ def _empty(seconds: float | None, seed: int) -> Scene:
     return Scene("empty", seconds or 20.0, Lens(), (), (zone,), lights=lights, noise=5.0, seed=seed)
 
 
+def _station(seconds: float | None, seed: int) -> Scene:
+    """A platform: one suitcase is left behind, one put down for a moment, one carried off; and somebody waits."""
+    lens = Lens(horizon=0.08, height_m=3.6)
+    cast = _Cast(lens, seed)
+    leaves = cast.person("leaves", 14.0, (-0.05, 0.7), go(0.36, 0.72), stay(4), go(1.06, 0.66, 1.6))
+    rests = cast.person("rests", 20.0, (1.06, 0.9), go(0.72, 0.88), stay(16), go(1.08, 0.9))
+    stands = cast.person("stands", 17.0, (1.05, 0.5), go(0.62, 0.5), stay(75), go(1.06, 0.5))
+    passer = cast.person("passer-by", 50.0, (-0.05, 0.76), go(1.05, 0.76, 1.5))
+    fetches = cast.person("fetches", 30.0, (-0.06, 0.56), go(0.2, 0.56), stay(1), go(-0.06, 0.56))
+    put = leaves.begin_s + _way_s(leaves, 0)
+    down = rests.begin_s + _way_s(rests, 0)
+    taken = fetches.begin_s + _way_s(fetches, 0) + 0.5
+    actors = (
+        *(leaves, rests, stands, passer, fetches),
+        cast.thing("suitcase", put + 0.8, (0.385, 0.735), 74.0, "leaves"),
+        cast.thing("bag", down + 0.8, (0.745, 0.9), 14.5, "rests"),
+        cast.thing("crate", 0.0, (0.215, 0.575), taken, ""),
+    )
+    zone = Zone("platform", ((0.0, 0.4), (1.0, 0.4), (1.0, 1.0), (0.0, 1.0)))
+    return Scene("station", seconds or 115.0, lens, actors, (zone,), seed=seed)
+
+
+def _way_s(actor: Actor, leg: int) -> float:
+    """How long an actor takes for the legs up to one."""
+    until = Actor(actor.name, actor.label, 0.0, actor.start, actor.legs[: leg + 1], actor.lens)
+    return until.end_s
+
+
 SCENES: dict[str, Callable[[float | None, int], Scene]] = {
     "yard": _yard,
     "lobby": _lobby,
@@ -149,6 +177,7 @@ SCENES: dict[str, Callable[[float | None, int], Scene]] = {
     "square": _square,
     "plaza": _plaza,
     "empty": _empty,
+    "station": _station,
 }
 """Every scene, made from (seconds of the loop, None for its usual length; seed)."""
 
@@ -163,6 +192,13 @@ class _Cast:
         """Somebody between 1.6 and 1.9 m."""
         tall, coat = self._chance.uniform(1.6, 1.9), self._chance.choice(_COATS)
         return Actor(name, "person", begin_s, start, legs, self._lens, height_m=tall, color=coat)
+
+    def thing(
+        self, name: str, begin_s: float, start: tuple[float, float], seconds: float, owner: str, tall: float = 0.65
+    ) -> Actor:
+        """A suitcase that stands somewhere for so long."""
+        paint = self._chance.choice(_PAINTS)
+        return Actor(name, "object", begin_s, start, (stay(seconds),), self._lens, tall, color=paint, owner=owner)
 
     def car(self, name: str, begin_s: float, start: tuple[float, float], *legs: Leg) -> Actor:
         """A passenger car."""

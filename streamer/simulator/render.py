@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streamer.simulator import framecode
 from streamer.simulator.backdrop import backdrop
 from streamer.simulator.figure import extent, figure
-from streamer.simulator.scene import Actor, Point, Pose, Scene
+from streamer.simulator.scene import Actor, Point, Pose, Scene, Spoil
 from streamer.simulator.truth import present
 
 _SHIFT = 4
@@ -38,6 +38,7 @@ class Renderer:
         self._backdrop = backdrop(scene, size)
         rng = np.random.default_rng(scene.seed + 1)
         plane = (self._height + _MARGIN, self._width + _MARGIN)
+        self._lamp = _lamp(self._width, self._height)
         self._noise = np.rint(rng.normal(0, 1, plane) * scene.noise).clip(-127, 127).astype(np.int16)
 
     def rgb(self, number: int) -> NDArray[np.uint8]:
@@ -48,12 +49,18 @@ class Renderer:
             self._shade(picture, actor, pose)
         for actor, pose in there:
             self._draw(picture, actor, pose)
-        return picture
+        if self.scene.rain:
+            self._rain(picture, number)
+        spoil = self.scene.spoil(number / self.fps)
+        return picture if spoil is None else spoiled(picture, spoil)
 
     def i420(self, number: int, burn_index: bool = False) -> NDArray[np.uint8]:
         """Frame `number` of the loop as the sensor gives it: uint8 (H * 3 / 2, W), planes Y, U, V."""
         picture = cv2.cvtColor(self.rgb(number), cv2.COLOR_RGB2YUV_I420)
         luma = picture[: self._height]
+        if self.scene.infrared(number / self.fps):
+            picture[self._height :] = 128
+            cv2.multiply(luma, self._lamp, dst=luma, dtype=cv2.CV_8U)
         gain = self.scene.gain(number / self.fps)
         if gain != 1.0:
             cv2.convertScaleAbs(luma, dst=luma, alpha=gain)
@@ -90,6 +97,14 @@ class Renderer:
             else:
                 cv2.fillConvexPoly(picture, np.array(points, np.int32), shape.color, cv2.LINE_AA, _SHIFT)
 
+    def _rain(self, picture: NDArray[np.uint8], number: int) -> None:
+        """Bright streaks, elsewhere in each picture."""
+        rng = np.random.default_rng((self.scene.seed, number))
+        for x, y, long in rng.uniform(0, 1, (self.scene.rain, 3)):
+            start = round(x * self._width), round(y * self._height)
+            end = start[0] + round(0.01 * self._width), start[1] + round((0.03 + 0.05 * long) * self._height)
+            cv2.line(picture, start, end, (200, 205, 210), max(1, self._height // 300), cv2.LINE_AA)
+
     def _pixel(self, at: Point, point: Point, scale: float) -> tuple[int, int]:
         """A point of a figure, in meters, as fixed-point pixels."""
         x = (at[0] + point[0] * scale / self.scene.lens.aspect) * self._width
@@ -114,3 +129,21 @@ class Renderer:
         cv2.ellipse(mask, (round(x) - x1, round(y) - y1), axes, 0, 0, 360, 255, -1)
         patch = picture[y1:y2, x1:x2]
         patch[mask > 0] = (patch[mask > 0] * (1 - self.scene.shadow)).astype(np.uint8)
+
+
+def spoiled(picture: NDArray[np.uint8], spoil: Spoil) -> NDArray[np.uint8]:
+    """The picture, uint8 (H, W, 3), through a lens that somebody has tampered with."""
+    height, width = picture.shape[:2]
+    if spoil.kind == "covered":
+        shade = np.linspace(0.9, 1.1, width, dtype=np.float32)[None, :, None]
+        return (np.array((96, 84, 76), np.float32) * shade * np.ones((height, 1, 1), np.float32)).astype(np.uint8)
+    if spoil.kind == "defocused":
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), spoil.amount * height))
+    # what comes into view at the side is not the old view: its mirror image
+    return np.asarray(cv2.copyMakeBorder(picture, 0, 0, round(spoil.amount * width), 0, cv2.BORDER_REFLECT))[:, :width]
+
+
+def _lamp(width: int, height: int) -> NDArray[np.float32]:
+    """How the camera's own lamp lights the picture, float32 (H, W)."""
+    across, down = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    return (0.25 + 0.75 * np.exp(-1.5 * (across**2 + down**2))).astype(np.float32)

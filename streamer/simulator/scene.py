@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Literal
 
 Point = tuple[float, float]
 _FALL_SECONDS, _RISE_SECONDS = 0.7, 1.6
@@ -89,7 +90,7 @@ class Actor:
 
     name: str
     label: str
-    """person or vehicle."""
+    """person, vehicle, or object: a thing that somebody puts down, or that is carried off at its end."""
     begin_s: float
     start: Point
     legs: tuple[Leg, ...]
@@ -99,6 +100,8 @@ class Actor:
     """Of a vehicle."""
     color: tuple[int, int, int] = (60, 70, 90)
     """RGB of coat or paint."""
+    owner: str = ""
+    """Of an object: the name of who puts it down; empty for one that was always there."""
     _marks: tuple[_Mark, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -175,6 +178,19 @@ class Light:
     end_s: float
     gain: float
     ramp_s: float = 0.5
+    infrared: bool = False
+    """The camera's own lamp: no color, bright in the middle and dark at the edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoil:
+    """What is done to the camera between two times of the loop."""
+
+    kind: Literal["covered", "defocused", "moved"]
+    begin_s: float
+    end_s: float
+    amount: float = 0.1
+    """Defocused: radius of the blur in frame heights; moved: by how much of the frame, to the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +210,9 @@ class Scene:
     """Standard deviation of the sensor's noise, in levels of luma."""
     shadow: float = 0.35
     """How dark shadows are, 0 to 1."""
+    rain: int = 0
+    """Drops that are seen falling in each picture."""
+    spoils: tuple[Spoil, ...] = ()
     seed: int = 0
 
     def gain(self, time: float) -> float:
@@ -203,6 +222,14 @@ class Scene:
             edge = min(time - light.begin_s, light.end_s - time) / light.ramp_s
             gain += (light.gain - 1.0) * min(1.0, max(0.0, edge))
         return gain
+
+    def infrared(self, time: float) -> bool:
+        """Whether the camera sees by its own lamp at a time of the loop."""
+        return any(light.infrared and light.begin_s <= time < light.end_s for light in self.lights)
+
+    def spoil(self, time: float) -> Spoil | None:
+        """What is done to the camera at a time of the loop."""
+        return next((spoil for spoil in self.spoils if spoil.begin_s <= time < spoil.end_s), None)
 
 
 def _marks(actor: Actor) -> list[_Mark]:

@@ -38,6 +38,10 @@ class Criteria:
     crowd_seconds: float = 5.0
     tailgating_seconds: float = 2.0
     wrong_way_seconds: float = 1.0
+    abandoned_seconds: float = 30.0
+    abandoned_heights: float = 1.75
+    """How far the owner must be, in own heights: 3 m of somebody of 1.7 m."""
+    tampered_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,18 @@ class Truth:
         found: list[Incident] = []
         for actor in self.scene.actors:
             samples = tuple(_samples(actor, self.scene))
+            if actor.label == "object":
+                found += self._object(actor, samples)
+                continue
             found += self._person(actor, samples) if actor.label == "person" else self._vehicle(actor, samples)
             for line in self.scene.lines:
                 found += _crossings(actor.name, line, samples)
         found += self._crowds()
         found += _followers(found, self.criteria.tailgating_seconds)
+        for spoil in self.scene.spoils:
+            found += _incidents(
+                "camera_tampered", "", spoil.kind, [(spoil.begin_s, spoil.end_s)], self.criteria.tampered_seconds
+            )
         return tuple(sorted(found, key=lambda i: (i.start, i.kind, i.place, i.actor)))
 
     def _person(self, actor: Actor, samples: Sequence[_Sample]) -> Iterator[Incident]:
@@ -125,6 +136,20 @@ class Truth:
         for lane in self.scene.lanes:
             wrong = _spans([s.time for s in samples if _against(s, lane)])
             yield from _incidents("wrong_way", lane.name, actor.name, wrong, self.criteria.wrong_way_seconds)
+
+    def _object(self, thing: Actor, samples: Sequence[_Sample]) -> Iterator[Incident]:
+        """From when its owner is far or gone, until it is carried off or the loop ends."""
+        owner = next((actor for actor in self.scene.actors if actor.name == thing.owner), None)
+        if owner is None:
+            return
+        far = self.criteria.abandoned_heights
+        near = {round(s.time / STEP_S): s.foot for s in _samples(owner, self.scene)}
+        alone = []
+        for sample in samples:
+            foot = near.get(round(sample.time / STEP_S))
+            if foot is None or _heights(foot, sample.foot, owner, self.scene) > far:
+                alone.append(sample.time)
+        yield from _incidents("abandoned_object", "", thing.name, _spans(alone), self.criteria.abandoned_seconds)
 
     def _crowds(self) -> Iterator[Incident]:
         people = [a for a in self.scene.actors if a.label == "person"]
@@ -168,6 +193,12 @@ def _samples(actor: Actor, scene: Scene) -> Iterator[_Sample]:
         if pose is not None:
             x1, _, x2, y2 = box(actor, pose, scene.lens)
             yield _Sample(step * STEP_S, pose, ((x1 + x2) / 2, y2))
+
+
+def _heights(a: Point, b: Point, actor: Actor, scene: Scene) -> float:
+    """Distance of two points of the image, in heights of an actor who stands at the first."""
+    apart = math.hypot((a[0] - b[0]) * scene.lens.aspect, a[1] - b[1])
+    return apart / max(scene.lens.scale(a[1]) * actor.height_m, 1e-6)
 
 
 def _against(sample: _Sample, lane: Lane) -> bool:

@@ -7,13 +7,14 @@ would have seen live. Lossless and unhurried: as fast as it is consumed. Runs in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer import log
+from streamer.sources.privacy import Polygon, Privacy
 from streamer.sources.recording import Recording
 from streamer.sources.sampler import Sampler
 from streamer.sources.scaler import Scaler
@@ -31,17 +32,19 @@ class FileSource:
         analyze_fps: pictures a second to pick.
         width: width of the box that pictures are scaled into; the aspect is kept and nothing is enlarged.
         height: height of that box.
+        privacy: polygons that are blackened, as fractions of the upright picture.
 
     Raises:
         SourceError: ``file``, ``no_video`` or ``unsupported``; from the constructor or at the first picture.
     """
 
-    def __init__(self, path: str | Path, analyze_fps: float, width: int, height: int):
+    def __init__(self, path: str | Path, analyze_fps: float, width: int, height: int, privacy: Sequence[Polygon] = ()):
         self.path = Path(path)
         self.analyze_fps = analyze_fps
         self.fault: str | None = None
         """What was wrong with the file, after an iteration: it then ended early or has holes."""
         self._box = (width, height)
+        self._privacy = Privacy(privacy) if privacy else None
         recording = Recording(self.path)
         self.duration_s = recording.duration_s
         """Estimated length in seconds; 0.0 if the container does not say."""
@@ -63,7 +66,8 @@ class FileSource:
         try:
             for pts_s, frame in recording.pictures():
                 if sampler.take(pts_s):
-                    yield index, pts_s, np.ascontiguousarray(scaler.rgb(frame))
+                    shown = frame if self._privacy is None else self._privacy.hide(frame)
+                    yield index, pts_s, np.ascontiguousarray(scaler.rgb(shown))
                     index += 1
         finally:
             recording.close()

@@ -264,3 +264,54 @@ def test_whatever_times_come_capture_times_are_never_in_the_future_and_pictures_
         made.take(Picture(pts, now, shown, True, clean))
         assert all(p.moment.captured_at <= now for p in world.delivered)
     assert len(world.delivered) <= 5 * 1.1 * (now - 1000) + 5
+
+
+LEFT = (((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)
+
+
+def test_a_privacy_mask_is_black_in_the_pixels_and_in_the_evidence():
+    world = World()
+    made, source = session(world, spec=replace(SPEC, privacy=LEFT))
+    play(made, source, pictures(4, value=180))
+    assert len(world.delivered) == 2
+    for picture in world.delivered:
+        assert picture.pixels[:, :14].max() <= 3
+        assert picture.pixels[:, 19:].min() > 170
+        full = picture.frame.to_ndarray(format="rgb24")
+        assert full[:, :30].max() <= 6
+        assert full[:, 36:].min() > 170
+
+
+def test_a_camera_with_a_broken_mask_is_not_shown_at_all():
+    world = World(spec=replace(SPEC, privacy=(((0.0, 0.0), (0.5, 0.0)),)))
+    world.run(world.source([pictures(20)]))
+    assert world.delivered == []
+    assert world.story[-1] == ("lost", "unknown")
+    assert "privacy mask" in world.told[-1].detail
+
+
+def test_masked_areas_fool_neither_the_black_nor_the_frozen_check():
+    limits = Limits(black_s=2, frozen_s=3)
+    most = (((0.0, 0.0), (0.93, 0.0), (0.93, 1.0), (0.0, 1.0)),)
+    world = World(limits)
+    made, source = session(world, limits, replace(SPEC, privacy=most))
+    assert play(made, source, pictures(60)).look == "ok"  # a strip of it is shown, and lives
+    assert play(made, source, pictures(40, start=1006.0, pts=6.0, value=3)).look == "black"
+    world = World(limits)
+    made, source = session(world, limits, replace(SPEC, privacy=most))
+    with pytest.raises(SourceError, match="same picture"):
+        play(made, source, [replace(p, frame=frame(5)) for p in pictures(60)])
+
+
+def test_what_is_wrong_with_the_view_is_the_cause_with_its_numbers():
+    class Suspicious:
+        detail = "5 % of the usual view is recognized"
+
+        def look(self, pixels, at, shown):
+            return "covered" if at >= 1002.0 else "ok"
+
+    world = World(tamper=Suspicious())
+    made, source = session(world)
+    assert play(made, source, pictures(10)).look == "ok"
+    condition = play(made, source, pictures(20, start=1001.0, pts=1.0))
+    assert (condition.look, condition.cause, condition.detail) == ("covered", "covered", Suspicious.detail)

@@ -112,3 +112,30 @@ def test_shadow_darkens_the_ground() -> None:
 def test_other_aspect_is_stretched() -> None:
     renderer = Renderer(make_scene("yard"), (480, 480), 5.0)
     assert renderer.i420(10).shape == (720, 480)
+
+
+def test_rain_infrared_and_what_is_done_to_the_camera_are_drawn() -> None:
+    from dataclasses import replace
+
+    from streamer.simulator.scene import Light, Spoil
+
+    base = make_scene("yard")
+    size, at = (160, 90), 5
+
+    def drawn(**changes):
+        return Renderer(replace(base, **changes), size, 1.0)
+
+    plain = drawn().rgb(at).astype(int)
+    wet = drawn(rain=40)
+    assert 0.005 < (np.abs(wet.rgb(at) - plain).max(axis=2) > 20).mean() < 0.3
+    assert np.array_equal(wet.rgb(at), drawn(rain=40).rgb(at))
+    assert not np.array_equal(wet.rgb(at), wet.rgb(at + 1))
+    assert drawn(spoils=(Spoil("covered", 4, 6),)).rgb(at).std(axis=(0, 1)).max() < 10
+    assert np.array_equal(drawn(spoils=(Spoil("covered", 6, 8),)).rgb(at), plain)
+    blurred = drawn(spoils=(Spoil("defocused", 4, 6, 0.03),)).rgb(at).astype(int)
+    assert np.abs(np.diff(blurred, axis=1)).mean() < 0.5 * np.abs(np.diff(plain, axis=1)).mean()
+    moved = drawn(spoils=(Spoil("moved", 4, 6, 0.1),)).rgb(at)
+    assert np.array_equal(moved[:, 16:], plain[:, :-16])
+    night = drawn(lights=(Light(0, 99, 1.0, infrared=True),), noise=0.0).i420(at)
+    assert (night[90:] == 128).all()
+    assert night[45, 80] > 2 * night[0, 0]

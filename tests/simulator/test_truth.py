@@ -51,7 +51,7 @@ def test_intrusions_equal_an_independent_check(name: str) -> None:
                 for i in Truth(scene).incidents()
                 if (i.kind, i.place, i.actor) == ("intrusion", zone.name, actor.name)
             ]
-            if actor.label == "vehicle" or held < 0.9:
+            if actor.label != "person" or held < 0.9:
                 assert not found
             elif held > 1.2:
                 assert sum(i.end - i.start for i in found) == pytest.approx(held, abs=0.3)
@@ -207,3 +207,25 @@ def test_inside_polygon_like_opencv(x: float, y: float, turn: float) -> None:
     distance = cv2.pointPolygonTest(np.array(corners, np.float32), (x, y), True)
     if abs(distance) > 1e-4:
         assert inside_polygon((x, y), corners) == (distance > 0)
+
+
+def test_a_thing_is_abandoned_while_its_owner_is_far_and_one_without_an_owner_never() -> None:
+    truth = Truth(make_scene("station"))
+    (left,) = [incident for incident in truth.incidents() if incident.kind == "abandoned_object"]
+    assert (left.actor, left.place) == ("suitcase", "")
+    assert left.due == pytest.approx(left.start + 30.0)
+    (owner,) = [actor for actor in truth.scene.actors if actor.name == "leaves"]
+    assert owner.begin_s < left.start < owner.end_s < left.due
+    (thing,) = [actor for actor in truth.scene.actors if actor.name == "suitcase"]
+    assert left.end == pytest.approx(thing.end_s, abs=0.1)
+
+
+def test_tampering_counts_once_it_lasts() -> None:
+    from dataclasses import replace
+
+    from streamer.simulator.scene import Spoil
+
+    spoils = (Spoil("covered", 2.0, 20.0), Spoil("moved", 21.0, 25.0))
+    truth = Truth(replace(make_scene("yard"), spoils=spoils))
+    told = [incident for incident in truth.incidents() if incident.kind == "camera_tampered"]
+    assert [(i.actor, i.start, i.due, i.end) for i in told] == [("covered", 2.0, 17.0, 20.0)]
