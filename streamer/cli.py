@@ -138,6 +138,7 @@ def _add_camera_commands(command: Add) -> None:
         "--video", action="append", required=True, metavar="CAMERA=FILE", help="a recording for a camera; repeatable"
     )
     made.add_argument("--out", type=Path, metavar="FILE", help="write the events here, one JSON object a line")
+    made.add_argument("--signals", type=Path, metavar="FILE", help="recorded states of traffic signals, JSON lines")
 
 
 def _add_sink_commands(command: Add) -> None:

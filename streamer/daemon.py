@@ -17,6 +17,7 @@ from typing import Any
 
 from streamer import log
 from streamer.alerts import AlertPolicy
+from streamer.arming import Arming
 from streamer.camera import Watching
 from streamer.clock import Clock, SystemClock
 from streamer.config import Site
@@ -30,11 +31,14 @@ from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
 from streamer.report import Reporter
+from streamer.signals.board import Board
+from streamer.signals.reception import Reception
 from streamer.sinks.sink import Sink
 from streamer.store import Store
 from streamer.supervisor import Budget, supervise
 from streamer.systemd import Notifier
 from streamer.web.app import Web
+from streamer.web.doors import Doors
 
 logger = log.get(__name__)
 
@@ -57,6 +61,8 @@ class Daemon:
     engine: Engine
     web: Web
     reporter: Reporter
+    arming: Arming
+    reception: Reception
     load: Callable[[], Site] | None = None
     """Reads the configuration anew for SIGHUP; None: there is no file to read."""
     notifier: Notifier = field(default_factory=Notifier)
@@ -79,6 +85,8 @@ class Daemon:
         tasks: dict[str, asyncio.Task[None]] = {}
         try:
             self._listen_to_signals()
+            await self.arming.load()  # before anything could be told
+            self._watch_signals(self.site)
             self.reporter.upcoming = {name: camera.analyze_fps for name, camera in self.site.cameras.items()}
             await self.web.start()  # first: a port in use must be said before there are children
             tasks |= {name: asyncio.create_task(part, name=name) for name, part in self._parts()}
@@ -102,6 +110,7 @@ class Daemon:
         yield "models", self.models.run()
         yield "readers", self.readers.run()
         yield "outbox", self.outbox.run()
+        yield "signals", self.reception.run()
         yield "engine", self.engine.run()
         budget = Budget("usage", self.site.restarts, self.clock, self.metrics)
         yield "usage", supervise("usage", self.reporter.run, budget, self.clock, self.metrics)
@@ -130,7 +139,7 @@ class Daemon:
         try:
             async with asyncio.timeout(seconds):
                 # nothing new is judged; what is under way gets its picture, while there are readers to take it
-                await _end(tasks, "reload", "usage", "watchdog", "engine")
+                await _end(tasks, "reload", "usage", "watchdog", "signals", "engine")
                 await self.engine.stop()
                 # all of it is written down: send what can be sent, and leave sinks the time to close
                 spare = min(_CLOSE_S, seconds / 2)
@@ -181,11 +190,16 @@ class Daemon:
         if fixed:
             logger.warning("reload: %s changed; that takes effect at the next start", ", ".join(fixed))
         changes = new.changes(self.site)
-        self.engine.policy = AlertPolicy(new.alerts, new.sinks)
+        self.engine.policy = AlertPolicy(new.alerts, new.sinks, self.arming.covers)
         self.outbox.set_sinks(sinks)
+        self._watch_signals(new)
         self.engine.set_cameras(plans(new, self.models, old=self.site, running=self.engine.plans))
         self.site = new
         logger.info("reload: %s", changes or "nothing changed")
+
+    def _watch_signals(self, site: Site) -> None:
+        self.arming.set_cameras(site.cameras)
+        self.reception.board.set_cameras({name: site.signals_of(name) for name in site.cameras})
 
     def _words(self) -> str:
         count = len(self.site.cameras)
@@ -260,18 +274,25 @@ def _assemble(
     for children in (readers, models):
         children.log_as(**log.chosen)
     watching = Watching(gap_tolerance_s=site.gap_tolerance_seconds)
-    policy = AlertPolicy(site.alerts, site.sinks)
+    arming = Arming(store, metrics, clock)
+    arming.told, outbox.commanded = outbox.arming, arming.obey
+    policy = AlertPolicy(site.alerts, site.sinks, arming.covers)
+    board = Board(site.signals, metrics)
+    reception = Reception(board, site.base_dir, metrics, clock, site.restarts)
 
     def tell(event: Event) -> None:
         reporter.events.append(event)
         if told is not None:
             told(event)
 
-    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, tell)
+    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell)
     engine = Engine(parts)
-    reporter = Reporter(engine, readers, models, outbox, metrics, clock)
-    web = Web(site.web, reporter.status, metrics, reporter.snapshot)
-    return Daemon(site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, load)
+    reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming, board)
+    doors = Doors(lambda: arming.switches, arming.set, reception.admits, reception.receive)
+    web = Web(site.web, reporter.status, metrics, reporter.snapshot, doors)
+    return Daemon(
+        site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, arming, reception, load
+    )
 
 
 def _allow_many_files() -> None:

@@ -65,6 +65,12 @@ MIGRATIONS: tuple[str, ...] = (
         FROM alerts a WHERE a.state = 'begin';
     CREATE INDEX deliveries_dead ON deliveries (sink, alert) WHERE status IN ('rejected', 'expired', 'given_up');
     """,
+    # 3: what was armed and disarmed: a restart must not change it
+    """
+    CREATE TABLE arming (
+        name TEXT PRIMARY KEY, armed INTEGER NOT NULL, changed_at REAL NOT NULL, changed_by TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """One script a schema version, in order; PRAGMA user_version says how many were applied. Never change, only append."""
 

@@ -36,15 +36,18 @@ def check_names(fault: Fault, keys: Keys, names: Iterable[str], known: Iterable[
 
 
 def check_places(fault: Fault, camera: str, places: Places, name: str, pipeline: Pipeline) -> None:
-    """Each zone, line and lane that the pipeline's rules name must be drawn on a camera that it watches."""
+    """Each zone, line, lane and signal that the pipeline's rules name must be there on a camera that it watches."""
     for field, rule in rules(pipeline):
         for kind, wanted in rule.places_needed().items():
             drawn = getattr(places, kind)
             has = f"; it has: {', '.join(drawn)}" if drawn else f"; it has no {kind}"
             for i, place in enumerate(wanted):
                 if place not in drawn:
-                    message = f"{kind[:-1]} {place!r} is not drawn on camera {camera!r}{nearest(place, drawn) or has}"
-                    fault(("pipelines", name, field, kind, i), message)
+                    where = f"camera {camera!r} or under `signals`" if kind == "signals" else f"camera {camera!r}"
+                    verb = "not told of by" if kind == "signals" else "not drawn on"
+                    message = f"{kind[:-1]} {place!r} is {verb} {where}{nearest(place, drawn) or has}"
+                    own = (kind, i) if kind in type(rule).model_fields else ()
+                    fault(("pipelines", name, field, *own), message)
 
 
 def check_sinks(fault: Fault, name: str, pipeline: Pipeline, sinks: Iterable[str]) -> None:

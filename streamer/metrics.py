@@ -89,6 +89,15 @@ class Metrics:
         self.outbox_depth = gauge("outbox_depth", "Alerts waiting for a sink", "sink")
         self.outbox_oldest_seconds = gauge("outbox_oldest_seconds", "Age of the oldest waiting alert", "sink")
         self.dead_letters = gauge("dead_letters", "Alerts that a sink gave up", "sink")
+        self.armed = gauge(
+            "armed", "1 while alerts of a camera's pipelines are sent (camera *: the site's own switch)", "camera"
+        )
+        # traffic signals; camera is empty for what the feed alone says
+        self.signal_state = gauge("signal_state", "1 for what a traffic signal shows now", "signal", "camera", "aspect")
+        self.signal_messages = counter("signal_messages", "Messages of signal feeds by outcome", "signal", "outcome")
+        self.signal_heard_timestamp_seconds = gauge(
+            "signal_heard_timestamp_seconds", "When a signal's feed was last heard in time, UTC epoch", "signal"
+        )
         # the daemon
         self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
         for outcome in ("applied", "refused"):  # there from the start: Prometheus sees no increase in a first sample
@@ -141,6 +150,7 @@ class Metrics:
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
             gauge.remove(camera)
         self.level.remove_by_labels({"camera": camera})
+        self.armed.remove_by_labels({"camera": camera})
 
 
 class _Quick(MetricWrapperBase):

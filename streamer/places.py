@@ -141,6 +141,8 @@ class Places:
     lines: dict[str, Line] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
     masks: dict[str, Mask] = field(default_factory=dict)
+    signals: tuple[str, ...] = ()
+    """Names of the traffic signals that frames of this camera can tell of."""
 
     @staticmethod
     def build(

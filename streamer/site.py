@@ -24,6 +24,9 @@ from streamer.outbox import OutboxSettings
 from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.schema import CameraSettings, SiteSettings, StorageSettings
+from streamer.signals.board import Watched
+from streamer.signals.mqtt import brokers
+from streamer.signals.settings import LampSettings, SignalSettings
 from streamer.sinks.sink import Sink, SinkSettings
 from streamer.sources.address import Address, parse
 from streamer.supervisor import Restarts
@@ -48,6 +51,8 @@ class SiteCamera:
     places: Places
     pipelines: tuple[str, ...]
     """Names of the pipelines that watch it."""
+    lamps: Mapping[str, LampSettings] = field(default_factory=dict)
+    """Heads of signals in its picture, by the signal's name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +69,8 @@ class Site:
     models: Mapping[str, ModelSpec]
     """All models that a pipeline asks, by the name that it uses."""
     sinks: Mapping[str, SinkSettings]
+    signals: Mapping[str, SignalSettings]
+    """Those that have a feed."""
     alerts: AlertSettings
     inference: InferenceSettings
     ingest: IngestSettings
@@ -92,9 +99,20 @@ class Site:
                 built[name] = settings.build(name, self.base_dir)
             except InputError as error:
                 faults.append(str(error))
+        try:
+            brokers(self.signals, self.base_dir)
+        except InputError as error:
+            faults.append(str(error))
         if faults:
             raise ConfigError(faults)
         return built
+
+    def signals_of(self, camera: str) -> Watched:
+        """The signals that a camera's rules ask for, and its lamps."""
+        watched = self.cameras[camera]
+        rules = (rule for name in watched.pipelines for rule in self.pipelines[name].enabled_rules())
+        names = dict.fromkeys(name for rule in rules for name in rule.places_needed().get("signals", ()))
+        return Watched(tuple(names), watched.lamps)
 
     def same_camera(self, old: Site, camera: str) -> bool:
         """Whether a camera, its pipelines and their models are what they were in another site."""
@@ -145,6 +163,9 @@ class Site:
             lines.append(f"  model     {name}: {model.file}")
         for name, sink in self.sinks.items():
             lines.append(f"  sink      {name}: {sink.type}")
+        for name, signal in self.signals.items():
+            feeds = [kind for kind in ("http", "poll", "mqtt") if getattr(signal, kind) is not None]
+            lines.append(f"  signal    {name}: {', '.join(feeds)}")
         return secrets.scrub("\n".join(lines))
 
 
@@ -161,7 +182,7 @@ def fingerprints(
     """
     prints: dict[str, dict[str, str]] = {}
     for section in SiteSettings.model_fields:
-        if section in ("cameras", "sinks"):
+        if section in ("cameras", "sinks", "signals"):
             prints[section] = {name: _digest(entry) for name, entry in (data.get(section) or {}).items()}
         elif section == "pipelines":
             prints[section] = {name: _digest(it, _stamp(base_dir / it["use"])) for name, it in data[section].items()}

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from streamer.config import Site, load_site
 from streamer.errors import InputError, SourceError
 from streamer.faults import nearest
 from streamer.inference.local import LocalModels
-from streamer.replay import Recording, Report
+from streamer.replay import Recording, Report, Signals
 
 
 def probe(given: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def replay(given: argparse.Namespace) -> None:
         raise InputError("replay: --video names a camera twice; one recording a camera")
     if given.out is not None and not given.out.absolute().parent.is_dir():
         raise InputError(f"replay: --out {given.out}: no such folder {given.out.absolute().parent}")
-    report = asyncio.run(_replay(site, videos))
+    report = asyncio.run(_replay(site, videos, given.signals))
     if given.out is not None:
         _write(given.out, report)
     print(report.summary())
@@ -44,9 +44,11 @@ def replay(given: argparse.Namespace) -> None:
     print(f"{events} in {given.out}" if given.out else f"{events}; --out FILE writes them")
 
 
-async def _replay(site: Site, videos: dict[str, Path]) -> Report:
+async def _replay(site: Site, videos: dict[str, Path], signals: Path | None) -> Report:
     from streamer.alerts import AlertPolicy
     from streamer.replay import replay as watch
+
+    told = _signals(site, videos, signals)  # may refuse: before anything is loaded
 
     pipelines = {camera: {name: site.pipelines[name] for name in site.cameras[camera].pipelines} for camera in videos}
     asked = {model for group in pipelines.values() for pipeline in group.values() for model in pipeline.models()}
@@ -58,7 +60,18 @@ async def _replay(site: Site, videos: dict[str, Path]) -> Report:
             settings = site.cameras[camera]
             recordings.append(Recording(camera, video, settings.analyze_fps, size, settings.places, pipelines[camera]))
         with _progress(recordings) as advance:
-            return await watch(recordings, models, AlertPolicy(site.alerts, site.sinks), advance)
+            return await watch(recordings, models, AlertPolicy(site.alerts, site.sinks), advance, told)
+
+
+def _signals(site: Site, cameras: Iterable[str], file: Path | None) -> Signals:
+    """What replay knows of traffic signals: the lamps, and the recorded feeds of a file."""
+    from streamer.signals.board import Board
+    from streamer.signals.recording import Recording as Feeds
+    from streamer.signals.recording import read_recording
+
+    board = Board(site.signals)
+    board.set_cameras({camera: site.signals_of(camera) for camera in cameras})
+    return Signals(board, None if file is None else Feeds(board, read_recording(file, site.signals)))
 
 
 def _video(text: str, site: Site) -> tuple[str, Path]:
