@@ -20,7 +20,9 @@ _EXPORTS = {
     "Pipeline": "streamer.pipeline",
     "Places": "streamer.places",
     "Reading": "streamer.readings",
+    "RedLight": "streamer.rules.red_light",
     "Rule": "streamer.rules.rule",
+    "Signal": "streamer.types",
     "Tracker": "streamer.tracker",
     "Tracks": "streamer.types",
 }

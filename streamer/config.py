@@ -1,8 +1,8 @@
 """Reads a site file: checks all of it, names every fault with its place, and resolves it into a `Site`.
 
 Called by the command line, the reload, demo and bench; nothing else knows YAML. Paths are relative to the file;
-`${VAR}` stands only in sources, sinks, signals and `web.token`; credentials are registered with `log.secrets` before anything could print
-them. Sections are checked one by one, so that a fault in one does not hide those of another.
+`${VAR}` stands only in sources, sinks, signals and `web.token`; credentials are registered with `log.secrets` before
+anything could print them. Sections are checked one by one, so that a fault in one does not hide those of another.
 """
 
 from __future__ import annotations

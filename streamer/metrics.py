@@ -9,7 +9,7 @@ readers and workers report plain numbers over their channels. `python -m streame
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -89,6 +89,16 @@ class Metrics:
         self.outbox_depth = gauge("outbox_depth", "Alerts waiting for a sink", "sink")
         self.outbox_oldest_seconds = gauge("outbox_oldest_seconds", "Age of the oldest waiting alert", "sink")
         self.dead_letters = gauge("dead_letters", "Alerts that a sink gave up", "sink")
+        self._add_switches(counter, gauge)
+        # the daemon
+        self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
+        for outcome in ("applied", "refused"):  # there from the start: Prometheus sees no increase in a first sample
+            self.config_reloads.labels(outcome)
+        self.process_cpu_seconds = counter("process_cpu_seconds", "CPU time of the daemon by stage", "stage")
+        self.process_memory_bytes = gauge("process_memory_bytes", "Resident memory by process role", "role")
+        self.start_time_seconds = gauge("start_time_seconds", "When the daemon started, UTC epoch")
+
+    def _add_switches(self, counter: Callable[..., Counter], gauge: Callable[..., Gauge]) -> None:
         self.armed = gauge(
             "armed", "1 while alerts of a camera's pipelines are sent (camera *: the site's own switch)", "camera"
         )
@@ -98,13 +108,6 @@ class Metrics:
         self.signal_heard_timestamp_seconds = gauge(
             "signal_heard_timestamp_seconds", "When a signal's feed was last heard in time, UTC epoch", "signal"
         )
-        # the daemon
-        self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
-        for outcome in ("applied", "refused"):  # there from the start: Prometheus sees no increase in a first sample
-            self.config_reloads.labels(outcome)
-        self.process_cpu_seconds = counter("process_cpu_seconds", "CPU time of the daemon by stage", "stage")
-        self.process_memory_bytes = gauge("process_memory_bytes", "Resident memory by process role", "role")
-        self.start_time_seconds = gauge("start_time_seconds", "When the daemon started, UTC epoch")
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

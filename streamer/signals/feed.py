@@ -29,15 +29,15 @@ _SAME_S = 0.05
 
 @dataclass(slots=True)
 class _Turn:
-    """A change of state; when it was lies between `earliest` and `since`."""
+    """A state that was told, and for how long it was told again and again."""
 
     aspect: Aspect
     since: float
-    """When we heard of it: it certainly was so from then on."""
-    earliest: float
-    """Its own time, less what clocks or the way may differ: what was before is not vouched for beyond this."""
+    """When we heard of it first: it certainly was so from then on."""
+    until: float
+    """When it was told last, less what clocks or the way may differ: nobody vouches for it beyond this."""
     stamp: float
-    """Its own time, or when it came."""
+    """The first message's own time, or when it came."""
     reason: str = ""
     first: bool = False
     """Heard of when it was already going on: it may have begun at any time before."""
@@ -53,7 +53,6 @@ class Feed:
         """When the last message came that was in time."""
         self._stamp = 0.0
         """Its own time."""
-        self._vouched_until = 0.0
         self._late = False
         self._lie = ""
         self._trusted_from = -math.inf
@@ -93,10 +92,10 @@ class Feed:
             turn.first = bool(lie) or last.aspect == "unknown"
             self._turns.append(turn)
             outcome = self._caught(lie, received_at) if lie else "ok"
-        elif message.reason:
-            last.reason = message.reason
+        else:
+            last.until, last.reason = turn.until, message.reason
         self._late = False
-        self._heard_at, self._stamp, self._vouched_until = received_at, stamp, turn.earliest
+        self._heard_at, self._stamp = received_at, stamp
         return outcome
 
     def distrust(self, reason: str, at: float) -> None:
@@ -133,12 +132,10 @@ class Feed:
         return next((turn.aspect for turn in reversed(self._turns) if turn.stamp <= stamp + _SAME_S), "unknown")
 
     def _phases(self, time: float) -> Iterator[Phase]:
-        turns = list(self._turns)
-        for i, turn in enumerate(turns):
-            until = turns[i + 1].earliest if i + 1 < len(turns) else self._vouched_until
-            since = max(turn.since, self._trusted_from)
-            if turn.aspect != "unknown" and min(until, time) > since:
-                yield Phase(turn.aspect, since, min(until, time))
+        for turn in self._turns:
+            since, until = max(turn.since, self._trusted_from), min(turn.until, time)
+            if turn.aspect != "unknown" and until > since:
+                yield Phase(turn.aspect, since, until)
 
     def _lie_in(self, last: _Turn, new: _Turn) -> str:
         """What is wrong with a change; empty if nothing."""

@@ -5,7 +5,7 @@ others and has its own hue. That holds at night, when a core is white and its gl
 (their middles stay darker, and a glow has the wrong hue for the cell it falls in), and under noise (means of many
 pixels). Sun on the lenses, a truck before the head, a lamp that is out: none of them passes for a lit lamp.
 
-numpy only; some 50 microseconds a head. Thresholds were set on rendered heads, see docs/signals.md.
+numpy only; some 0.15 ms a head and frame. Thresholds were set on rendered heads, see docs/signals.md.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ _AS_BRIGHT = 0.72
 """A cell that is nearly as bright as the brightest is lit as well."""
 _HUE = 22.0
 """Levels between color channels that make a hue."""
-_FLAT = 0.93
+_WHITE = 150.0
+"""A core whose least channel is above this is over-exposed: it would be white whatever its color."""
+_FLAT = 0.96
 """Corners of a cell that are as bright as its middle: that is a surface, not a round lamp."""
-_CORNER_PIXELS = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,8 @@ class _Cell:
     """Where one lamp is, in the rows and columns of the head's rectangle."""
 
     middle: NDArray[np.bool_]
+    rim: NDArray[np.bool_]
+    """Round the middle: where the core of a lamp is over-exposed, its hue is left there."""
     corners: NDArray[np.bool_]
 
 
@@ -73,14 +76,22 @@ class Head:
         if bright.max() - bright.min() < _CONTRAST:
             return "unknown", "dark" if bright.max() < 128 else "unclear"
         candidates = [i for i in range(len(bright)) if bright[i] >= _AS_BRIGHT * bright.max()]
-        lit = [i for i in candidates if _has_hue(self._settings.lamps[i], colors[i])]
+        lit = [i for i in candidates if _has_hue(self._settings.lamps[i], self._hue(head, i, colors[i]))]
         if int(bright.argmax()) not in lit or any(self._is_flat(head, i, bright[i]) for i in lit):
             return "unknown", "unclear"
         return _together({self._settings.lamps[i] for i in lit})
 
+    def _hue(self, head: NDArray[np.float32], i: int, color: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The color by which a lamp is known: of its core or, where that is white, of what is round it."""
+        if color.min() < _WHITE:
+            return color
+        rim = head[self._cells[i].rim]
+        rim = rim[rim.min(axis=1) < _WHITE]
+        return _color(rim) if len(rim) >= _FEWEST else color
+
     def _is_flat(self, head: NDArray[np.float32], i: int, bright: float) -> bool:
         corners = head[self._cells[i].corners]
-        return len(corners) >= _CORNER_PIXELS and float(corners.max(axis=1).mean()) > _FLAT * bright
+        return len(corners) >= _FEWEST and float(_color(corners).max()) > _FLAT * bright
 
     def _lay_out(self, width: int, height: int) -> None:
         """Which pixels belong to which lamp, at this size of the picture."""
@@ -101,14 +112,16 @@ class Head:
             # from the middle of the cell, in cell sizes: 0.5 is its edge
             distance = np.hypot(along * count - i - 0.5, across - 0.5)
             mine = inside & (np.floor(along * count) == i)
-            self._cells.append(_Cell(mine & (distance < 0.36), mine & (distance > 0.56)))
+            self._cells.append(_Cell(mine & (distance < 0.36), mine & (distance >= 0.36), mine & (distance > 0.52)))
 
 
 def _color(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean of the brighter ones of the pixels: float32 (3,)."""
-    order = np.argsort(pixels.max(axis=1))
-    mean: NDArray[np.float32] = pixels[order[-max(_FEWEST, round(_BRIGHTEST * len(pixels))) :]].mean(axis=0)
-    return mean
+    count = max(_FEWEST, round(_BRIGHTEST * len(pixels)))
+    # not .max() and .mean(): those are Python, and this is asked four times a frame
+    brightest = np.maximum.reduce(pixels, axis=1).argsort()[-count:]
+    total: NDArray[np.float32] = np.add.reduce(pixels[brightest], axis=0) / np.float32(count)
+    return total
 
 
 def _has_hue(lamp: str, color: NDArray[np.float32]) -> bool:
