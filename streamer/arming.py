@@ -90,7 +90,11 @@ class Arming:
     @property
     def switches(self) -> dict[str, bool]:
         """Site and cameras: whether each one's own switch is armed."""
-        return {name: self.switch(name).armed for name in (SITE, *self._cameras)}
+        return {name: switch.armed for name, switch in self.all().items()}
+
+    def all(self) -> dict[str, Switch]:
+        """The switches of the site and of every camera."""
+        return {name: self.switch(name) for name in (SITE, *self._cameras)}
 
     async def set(self, name: str, armed: bool, by: str) -> None:
         """Arm or disarm; returns once that is on disk and counts.

@@ -21,15 +21,15 @@ from streamer.arming import Arming
 from streamer.camera import Watching
 from streamer.clock import Clock, SystemClock
 from streamer.config import Site
-from streamer.engine import CameraPlan, Engine, Parts
+from streamer.engine import Engine, Parts
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
 from streamer.health import Vigil
 from streamer.inference.client import Models
 from streamer.ingest.readers import Readers
-from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
+from streamer.planning import plans
 from streamer.report import Reporter
 from streamer.signals.board import Board
 from streamer.signals.reception import Reception
@@ -277,8 +277,7 @@ def _assemble(
     arming = Arming(store, metrics, clock)
     arming.told, outbox.commanded = outbox.arming, arming.obey
     policy = AlertPolicy(site.alerts, site.sinks, arming.covers)
-    board = Board(site.signals, metrics)
-    reception = Reception(board, site.base_dir, metrics, clock, site.restarts)
+    reception = Reception(board := Board(site.signals, metrics), site.base_dir, metrics, clock, site.restarts)
 
     def tell(event: Event) -> None:
         reporter.events.append(event)
@@ -287,7 +286,7 @@ def _assemble(
 
     parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell)
     engine = Engine(parts)
-    reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming, board)
+    reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming=arming, signals=board)
     doors = Doors(lambda: arming.switches, arming.set, reception.admits, reception.receive)
     web = Web(site.web, reporter.status, metrics, reporter.snapshot, doors)
     return Daemon(
@@ -299,21 +298,3 @@ def _allow_many_files() -> None:
     """Each camera costs two descriptors; the usual soft limit of 1024 would end at a few hundred cameras."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def plans(
-    site: Site, models: Models, old: Site | None = None, running: Mapping[str, CameraPlan] | None = None
-) -> list[CameraPlan]:
-    """What the engine does with each camera; a camera that did not change keeps its very plan."""
-    found = []
-    for name, camera in site.cameras.items():
-        if old is not None and running and name in running and site.same_camera(old, name):
-            found.append(running[name])
-            continue
-        pipelines = {pipeline: site.pipelines[pipeline] for pipeline in camera.pipelines}
-        sizes = [models.input_size(model) for pipeline in pipelines.values() for model in pipeline.models()]
-        width = max((w for w, _ in sizes), default=416)
-        height = max((h for _, h in sizes), default=416)
-        spec = CameraSpec(name, camera.url, camera.transport, camera.analyze_fps, width, height, realtime=True)
-        found.append(CameraPlan(spec, camera.places, pipelines))
-    return found

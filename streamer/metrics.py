@@ -103,7 +103,7 @@ class Metrics:
             "armed", "1 while alerts of a camera's pipelines are sent (camera *: the site's own switch)", "camera"
         )
         # traffic signals; camera is empty for what the feed alone says
-        self.signal_state = gauge("signal_state", "1 for what a traffic signal shows now", "signal", "camera", "aspect")
+        self.signal_state = gauge("signal_state", "1 for what a traffic signal shows now", "signal", "camera", "state")
         self.signal_messages = counter("signal_messages", "Messages of signal feeds by outcome", "signal", "outcome")
         self.signal_heard_timestamp_seconds = gauge(
             "signal_heard_timestamp_seconds", "When a signal's feed was last heard in time, UTC epoch", "signal"

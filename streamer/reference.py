@@ -42,7 +42,7 @@ _RULES: dict[str, Any] = {
     "stop_lines": {"entry": "north"},
 }
 _SIGNAL: dict[str, Any] = {
-    "http": {"token": "${SIGNAL_TOKEN}"},
+    "http": {"token": "${NORTH_SIGNAL_TOKEN}"},
     "poll": {"url": "http://10.0.0.7/state"},
     "mqtt": {"host": "mqtt.example.org", "topic": "junction/north"},
 }

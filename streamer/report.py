@@ -46,12 +46,12 @@ class Reporter:
     outbox: Outbox
     metrics: Metrics
     clock: Clock
-    arming: Arming
-    signals: Board
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=_KEPT))
     """The last events of any kind, told or not; newest last."""
     upcoming: Mapping[str, float] = field(default_factory=dict)
     """Cameras that are watched as soon as the models are loaded, with their `analyze_fps`."""
+    arming: Arming | None = None
+    signals: Board = field(default_factory=Board)
     _without_models_since: float | None = None
     _letters: list[Letter] = field(default_factory=list)
     _heads: dict[str, Letter] = field(default_factory=dict)
@@ -108,9 +108,8 @@ class Reporter:
 
     def _disarmed(self) -> Iterator[str]:
         """The site or the cameras that are disarmed, each with since when and by whom."""
-        for name, armed in self.arming.switches.items():
-            switch = self.arming.switch(name)
-            if not armed:
+        for name, switch in ({} if self.arming is None else self.arming.all()).items():
+            if not switch.armed:
                 at = "" if switch.changed_at is None else f" since {rfc3339(switch.changed_at)} by {switch.changed_by}"
                 yield f"{'the site' if name == SITE else f'camera {name}'}{at}"
 

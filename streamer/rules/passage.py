@@ -1,10 +1,8 @@
-"""Vehicles at a stop line: where each one's front is, when it crossed, and how far beyond it got.
+"""Vehicles at a stop line: which is which, when each one's front crossed, and how far beyond it got.
 
-A box is what a camera sees of a vehicle; what stands on the road is taken for an ellipse at its lower end, as wide as
-the box and `ground_share` of its height deep. Its farthest point in the direction of travel is the front, and twice its
-radius that way is one vehicle length. A crossing is settled once the front is clearly over, so that a box that
-trembles while its vehicle stands on the line does not cross again and again. A vehicle keeps its history when
-the tracker gives it a new number, if it is found where it was heading. Only sightings count. Pure; capture time only.
+A crossing is settled once the front is clearly over, so that a box that trembles while its vehicle stands on the line
+does not cross again and again. A vehicle keeps its history when the tracker gives it a new number, if it is found where
+it was heading. Only sightings count. Pure; capture time only.
 """
 
 from __future__ import annotations
@@ -14,14 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamer.places import Line
+from streamer.rules.ruler import Box, Moment, Vector
 from streamer.types import Tracks
-
-Box = tuple[float, float, float, float]
-Vector = tuple[float, float]
 
 _BACK_LENGTHS = 0.25
 """A front that falls so far behind the line again has backed up; less is a trembling box."""
@@ -44,51 +36,6 @@ _FAN = (-60.0, -30.0, 0.0, 30.0, 60.0)
 """Directions, in degrees to its last one, in which a vehicle that is lost from sight may have gone on."""
 _MOST = 256
 """Vehicles that are followed at one line; a camera sees some dozens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A vehicle in one frame."""
-
-    time: float
-    """Capture time, seconds."""
-    frame_index: int
-    box: Box
-    center: Vector
-    """Of what stands on the road, in frame heights."""
-    front: float
-    """Of the vehicle beyond the line, in frame heights; negative before it."""
-    length: float
-    """Of the vehicle along its way, in frame heights, as seen here."""
-    along: float
-    """Where its front is along the line: 0 at the arrow's start, 1 at its head."""
-    signal: str = ""
-    """What was known of the signal then."""
-
-
-class Ruler:
-    """Measures boxes against one line, whose forward direction is that of travel."""
-
-    def __init__(self, line: Line, ground_share: float, aspect: float):
-        self.aspect = aspect
-        self._share = ground_share
-        self._start = np.array([line.start[0] * aspect, line.start[1]])
-        way = np.array([line.end[0] * aspect, line.end[1]]) - self._start
-        self._long = float(np.hypot(*way))
-        self._way = way / self._long
-        self.normal = np.array([-self._way[1], self._way[0]])
-        """Unit vector of travel: to the right of the arrow as seen."""
-
-    def measure(self, boxes: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
-        """Centers (n, 2), fronts (n,), lengths (n,) and places along the line (n,) of boxes (n, 4)."""
-        x1, y1, x2, y2 = boxes.astype(np.float64).T
-        deep = self._share * (y2 - y1)
-        centers = np.stack([(x1 + x2) / 2 * self.aspect, y2 - deep / 2], axis=1)
-        radius = np.hypot(self.normal[0] * (x2 - x1) / 2 * self.aspect, self.normal[1] * deep / 2)
-        offset = centers - self._start
-        fronts = offset @ self.normal + radius
-        along = ((offset + radius[:, None] * self.normal) @ self._way) / self._long
-        return centers, fronts, 2 * radius, along
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +62,8 @@ class Passage:
     sightings: int = 0
     away_s: float = 0.0
     """Watched seconds since it was seen last."""
+    former_id: int = 0
+    """Its track id before the last change of it; 0: it had none."""
     moving_s: float = 0.0
     """Seconds since it crossed in which it moved."""
 
@@ -215,8 +164,9 @@ class Passages:
             passage = self._heir(moment, born_at, ids)
             if passage is not None:
                 del self._by_track[passage.track_id]
+                self._former.pop(passage.former_id, None)  # one is enough: whoever comes back does so at once
                 self._former[passage.track_id] = passage
-                passage.track_id = track_id
+                passage.former_id, passage.track_id = passage.track_id, track_id
         elif _jumps(passage, moment):
             passage, born_at = None, moment.time
         if passage is None:

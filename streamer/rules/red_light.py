@@ -22,20 +22,18 @@ from pydantic import Field
 
 from streamer.errors import InputError
 from streamer.events import Event
-from streamer.places import Places, Zone
+from streamer.places import Places
 from streamer.readings import Reading
-from streamer.rules.passage import Moment, Passage, Passages, Ruler
+from streamer.rules.passage import Passage, Passages
 from streamer.rules.rule import Judge, KnownTime, Rule
+from streamer.rules.ruler import Moment, Ruler
+from streamer.rules.turning import LONGEST_WAIT_S, Exits, Turn
 from streamer.types import Frame, Phase, Scores, Signal, Tracks
 
 _WATCHED_STEP_S = 1.0
 """So much of the time between two frames counts as watched: vehicles may leave in a gap, but nobody saw it."""
-_LONGEST_WAIT_S = 15.0
-"""A verdict that cannot be given for so long is not given."""
 _STEEPEST = math.cos(math.radians(70))
 """Who moves at more than 70 degrees to the direction of travel passes by the line, not over it."""
-_AHEAD_SIZES = 2.0
-"""A way is drawn on by so many sizes of the vehicle's box, to see whether it leads into an exempt zone."""
 _MOST = 128
 
 Verdict = Literal["guilty", "innocent", "exempt", "undecided", "open"]
@@ -115,7 +113,7 @@ class _Enforcement(Judge):
     def __init__(self, rule: RedLight, places: Places):
         self._rule = rule
         self._places = places
-        self._zones: list[Zone] = [places.zones[name] for name in rule.exempt_zones]
+        self._exits = Exits([places.zones[name] for name in rule.exempt_zones], rule.turn_seconds)
         self._lines = [_StopLine(line, signal, Passages(rule.min_lengths)) for line, signal in rule.stop_lines.items()]
         self._clock = KnownTime()
         self._last_known: float | None = None
@@ -143,7 +141,7 @@ class _Enforcement(Judge):
             if self._counts(passage, line):
                 line.pending = [*line.pending, passage][-_MOST:]
         for passage in list(line.pending):
-            if self._in_exempt_zone(passage):
+            if self._exits.taken(passage, _aspect(line)):
                 line.exempt.add(passage.number)
             verdict = self._verdict(line, passage, signal, frame.time)
             if verdict != "open":
@@ -190,20 +188,6 @@ class _Enforcement(Judge):
             and passage.confidence >= rule.min_confidence
         )
 
-    def _in_exempt_zone(self, passage: Passage) -> bool:
-        x1, _, x2, y2 = passage.last.box
-        return self._inside([((x1 + x2) / 2, y2), self._fraction(passage.last.center)])
-
-    def _leads_into_exempt_zone(self, passage: Passage, lost: bool) -> bool:
-        return self._inside([self._fraction(point) for point in passage.ahead(_AHEAD_SIZES, lost)])
-
-    def _inside(self, points: list[tuple[float, float]]) -> bool:
-        return any(bool(zone.contains(np.array(points)).any()) for zone in self._zones)
-
-    def _fraction(self, point: tuple[float, float]) -> tuple[float, float]:
-        ruler = self._lines[0].ruler
-        return point[0] / (1.0 if ruler is None else ruler.aspect), point[1]
-
     def _verdict(self, line: _StopLine, passage: Passage, signal: Signal, time: float) -> Verdict:
         """What is to be said of a passage by what is known now."""
         before, at, beyond = passage.before, passage.at, passage.beyond
@@ -215,20 +199,11 @@ class _Enforcement(Judge):
         if not signal.shows("red", before.time - self._rule.grace_seconds, beyond.time):
             if signal.vouched_until >= beyond.time - 1e-6:
                 return "innocent" if _certain(signal, before.time, at.time) else "undecided"
-            hopeless = not signal.phases or time - beyond.time > _LONGEST_WAIT_S
+            hopeless = not signal.phases or time - beyond.time > LONGEST_WAIT_S
             return "undecided" if hopeless else "open"
-        return self._turn(passage, time) if self._zones else "guilty"
-
-    def _turn(self, passage: Passage, time: float) -> Verdict:
-        """The verdict on a passage on red where one may turn off: not before it is clear that it did not."""
-        assert passage.at is not None
-        if passage.gone:
-            return "exempt" if self._leads_into_exempt_zone(passage, lost=True) else "guilty"
-        if time - passage.at.time > _LONGEST_WAIT_S:
-            return "undecided"
-        # who waits in the middle of a turn, for people who cross the exit, is still turning
-        early = passage.moving_s < self._rule.turn_seconds
-        return "open" if early or self._leads_into_exempt_zone(passage, lost=False) else "guilty"
+        turn = self._exits.turn(passage, time, _aspect(line))
+        verdicts: dict[Turn, Verdict] = {"straight": "guilty", "turned": "exempt"}
+        return verdicts.get(turn, "undecided" if turn == "undecided" else "open")
 
     def _pronounce(
         self, line: _StopLine, passage: Passage, verdict: Verdict, signal: Signal, frame: Frame
@@ -287,6 +262,10 @@ class _Enforcement(Judge):
             confidence=min(passage.confidence, 1.0),
             **fields,
         )
+
+
+def _aspect(line: _StopLine) -> float:
+    return 1.0 if line.ruler is None else line.ruler.aspect
 
 
 def _show(line: _StopLine, signal: Signal | None) -> Iterator[Reading]:

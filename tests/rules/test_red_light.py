@@ -103,7 +103,7 @@ def test_at_a_rate_that_jumps() -> None:
 @given(st.floats(0, 1), st.sampled_from([2.0, 4.0, 5.0, 10.0, 15.0]), st.floats(3, 16), st.floats(14.6, 22.5))
 def test_caught_at_any_rate_phase_and_speed(phase: float, fps: float, speed: float, at: float) -> None:
     assume(at + 5.5 / speed < 24.0)  # it must be a length beyond while it is red
-    assume(speed / fps <= 4.5)  # no tracker follows what leaves its own box behind
+    assume(speed / fps <= 3.0)  # near the camera a tracker loses what leaves its own box behind
     events, _ = Junction([through(at, speed)], witness="lamp").watch(times(9 + phase / fps, 26, fps))
     found = begins(events)
     assert len(found) == 1
