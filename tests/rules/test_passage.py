@@ -82,7 +82,9 @@ def test_a_passage_has_its_three_moments() -> None:
 
 def test_a_trembling_box_on_the_line_does_not_cross_twice() -> None:
     steps = [(0.2 * i, 1, 0.01 * (-1) ** i) for i in range(40)]
-    (passage,) = walk(Passages(1.0), (-0.4, 1, -0.05), (-0.2, 1, -0.03), *steps, (8.0, 1, 0.05), (8.2, 1, 0.12))
+    (passage,) = walk(
+        Passages(1.0), (-0.4, 1, -0.05), (-0.2, 1, -0.03), *steps, (8.0, 1, 0.03), (8.2, 1, 0.08), (8.4, 1, 0.13)
+    )
     assert passage.before is not None
     assert passage.before.time == -0.2, "the first crossing is the one that counts"
 
