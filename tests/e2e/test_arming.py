@@ -1,4 +1,4 @@
-"""A running daemon is disarmed over HTTP, stays so over a restart, and is armed over MQTT; a signal's feed reaches a rule."""
+"""A daemon is disarmed over HTTP, stays so over a restart, and is armed over MQTT; a feed reaches a rule."""
 
 from __future__ import annotations
 
