@@ -25,7 +25,6 @@ from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.schema import CameraSettings, SiteSettings, StorageSettings
 from streamer.signals.board import Watched
-from streamer.signals.mqtt import brokers
 from streamer.signals.settings import LampSettings, SignalSettings
 from streamer.sinks.sink import Sink, SinkSettings
 from streamer.sources.address import Address, parse
@@ -88,10 +87,10 @@ class Site:
     """All settings with their defaults filled in and credentials masked, as plain values."""
 
     def build_sinks(self) -> dict[str, Sink]:
-        """The sinks, not opened yet.
+        """The sinks, not opened yet; what signals need of this machine is looked for as well.
 
         Raises:
-            InputError: a sink needs what this machine lacks.
+            InputError: a sink or a signal needs what this machine lacks.
         """
         built, faults = {}, []
         for name, settings in self.sinks.items():
@@ -99,10 +98,13 @@ class Site:
                 built[name] = settings.build(name, self.base_dir)
             except InputError as error:
                 faults.append(str(error))
-        try:
-            brokers(self.signals, self.base_dir)
-        except InputError as error:
-            faults.append(str(error))
+        if any(signal.mqtt is not None for signal in self.signals.values()):
+            from streamer.signals.mqtt import brokers  # only now: most sites have none
+
+            try:
+                brokers(self.signals, self.base_dir)
+            except InputError as error:
+                faults.append(str(error))
         if faults:
             raise ConfigError(faults)
         return built
