@@ -197,7 +197,7 @@ class _Enforcement(Judge):
         if passage.number in line.exempt:
             return "exempt"
         if not signal.shows("red", before.time - self._rule.grace_seconds, beyond.time):
-            if signal.vouched_until >= beyond.time - 1e-6:
+            if signal.vouched_until >= beyond.time:
                 return "innocent" if _certain(signal, before.time, at.time) else "undecided"
             hopeless = not signal.phases or time - beyond.time > LONGEST_WAIT_S
             return "undecided" if hopeless else "open"
