@@ -14,6 +14,7 @@ from streamer import (
     Pipeline,
     Queue,
     Reading,
+    RedLight,
     Speeding,
     StoppedVehicle,
     Tracker,
@@ -40,6 +41,9 @@ class Traffic(Pipeline):
     """A lane is full of slow vehicles."""
     queue: Queue | None = None
     """Vehicles wait before a stop line."""
+
+    red_light: RedLight | None = None
+    """A vehicle passes a stop line although its signal is red."""
 
     async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""

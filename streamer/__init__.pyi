@@ -13,6 +13,7 @@ from streamer.rules.line_crossing import LineCrossing as LineCrossing
 from streamer.rules.loitering import Loitering as Loitering
 from streamer.rules.occupancy import Occupancy as Occupancy
 from streamer.rules.queue import Queue as Queue
+from streamer.rules.red_light import RedLight as RedLight
 from streamer.rules.rule import Rule as Rule
 from streamer.rules.running import Running as Running
 from streamer.rules.speeding import Speeding as Speeding
@@ -22,6 +23,7 @@ from streamer.rules.wrong_way import WrongWay as WrongWay
 from streamer.tracker import Tracker as Tracker
 from streamer.types import Detections as Detections
 from streamer.types import Frame as Frame
+from streamer.types import Signal as Signal
 from streamer.types import Tracks as Tracks
 
 __version__: str

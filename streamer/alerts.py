@@ -8,7 +8,7 @@ writes the alert; `rehearse` plays the same in memory, on the events' own time.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -56,15 +56,27 @@ class Suppressed:
     """Why nobody is told of an event."""
 
     reason: str
-    """One of severity, schedule, no_sink, state, cooldown, duplicate, unbegun; a label of metrics."""
+    """One of disarmed, severity, schedule, no_sink, state, cooldown, duplicate, unbegun; a label of metrics."""
     event: Event | None = None
 
 
 class AlertPolicy:
-    """Decides on every event; one per configuration."""
+    """Decides on every event; one per configuration.
 
-    def __init__(self, settings: AlertSettings, sinks: Mapping[str, SinkSettings] | None = None):
+    Args:
+        settings: defaults.
+        sinks: the settings of each, by name.
+        armed: whether people wanted to be told of a camera at a time, UTC epoch in seconds (see `arming`).
+    """
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        sinks: Mapping[str, SinkSettings] | None = None,
+        armed: Callable[[str, float], bool] = lambda camera, time: True,
+    ):
         self.settings = settings
+        self._armed = armed
         self._sinks = dict(sinks or {})
         self._zone = zone(settings.timezone)
         self._told: set[str] = set()
@@ -81,6 +93,8 @@ class AlertPolicy:
             return Suppressed("no_sink", event)
         audience = named
         if event.state == "begin":
+            if event.pipeline != SYSTEM and not self._armed(event.camera, event.time):
+                return Suppressed("disarmed", event)
             default = self.settings.min_severity
             audience = [name for name in named if self._sinks[name].admits(event.severity, default)]
             if not audience:

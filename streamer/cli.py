@@ -147,6 +147,7 @@ def _add_camera_commands(command: Add) -> None:
         "--video", action="append", required=True, metavar="CAMERA=FILE", help="a recording for a camera; repeatable"
     )
     made.add_argument("--out", type=Path, metavar="FILE", help="write the events here, one JSON object a line")
+    made.add_argument("--signals", type=Path, metavar="FILE", help="recorded states of traffic signals, JSON lines")
     made = command("evaluate", "commands.evaluate:evaluate", "score a site's events on recordings against the truth")
     made.add_argument("config", nargs="?", type=Path, metavar="CONFIG")
     made.add_argument(

@@ -71,6 +71,12 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE alerts ADD COLUMN clip_state TEXT;
     ALTER TABLE deliveries ADD COLUMN retry_at REAL NOT NULL DEFAULT 0;
     """,
+    # 4: what was armed and disarmed: a restart must not change it
+    """
+    CREATE TABLE arming (
+        name TEXT PRIMARY KEY, armed INTEGER NOT NULL, changed_at REAL NOT NULL, changed_by TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """One script a schema version, in order; PRAGMA user_version says how many were applied. Never change, only append."""
 

@@ -37,6 +37,7 @@ from streamer.outbox import Outbox
 from streamer.pace import Paces
 from streamer.pipeline import Pipeline
 from streamer.places import Places
+from streamer.signals.board import Board
 from streamer.store import Store
 from streamer.supervisor import Budget, Restarts, supervise
 from streamer.turns import Turns
@@ -72,6 +73,7 @@ class Parts:
     clock: Clock
     watching: Watching = field(default_factory=Watching)
     restarts: Restarts = field(default_factory=Restarts)
+    signals: Board = field(default_factory=Board)
     told: Callable[[Event], None] = lambda event: None
     """Called with every event after it was dealt with; for the console and the status page."""
 
@@ -102,6 +104,7 @@ class Engine:
     def on_frame(self, frame: Frame) -> None:
         """A reader has a frame: leave it in the mailbox of every pipeline that watches this camera."""
         watchers = self._cameras.get(frame.camera, {})
+        frame = self.parts.signals.see(frame)
         self._leases[id(frame)] = len(watchers)
         if not watchers:
             self._release(frame)

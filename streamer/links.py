@@ -41,15 +41,18 @@ def check_names(fault: Fault, keys: Keys, names: Iterable[str], known: Iterable[
 
 
 def check_places(fault: Fault, camera: str, places: Places, name: str, pipeline: Pipeline) -> None:
-    """What the pipeline's rules name must be drawn on a camera that it watches: zones, lines, lanes, the ground."""
+    """What the pipeline's rules name must be there on a camera: zones, lines, lanes, signals, the ground."""
     for field, rule in rules(pipeline):
         for kind, wanted in rule.places_needed().items():
             drawn = getattr(places, kind)
             has = f"; it has: {', '.join(drawn)}" if drawn else f"; it has no {kind}"
             for i, place in enumerate(wanted):
                 if place not in drawn:
-                    message = f"{kind[:-1]} {place!r} is not drawn on camera {camera!r}{nearest(place, drawn) or has}"
-                    fault(("pipelines", name, field, kind, i), message)
+                    where = f"camera {camera!r} or under `signals`" if kind == "signals" else f"camera {camera!r}"
+                    verb = "not told of by" if kind == "signals" else "not drawn on"
+                    message = f"{kind[:-1]} {place!r} is {verb} {where}{nearest(place, drawn) or has}"
+                    own = (kind, i) if kind in type(rule).model_fields else ()
+                    fault(("pipelines", name, field, *own), message)
         if rule.ground_needed() and places.ground is None:
             message = f"needs meters, but camera {camera!r} has no ground plane: give cameras.{camera}.ground"
             fault(("pipelines", name, field), message)
@@ -71,8 +74,7 @@ def hides_something(camera: CameraSettings) -> bool:
 
 
 def _privacy_masks(camera: CameraSettings) -> list[str]:
-    masks: Mapping[str, object] = getattr(camera, "masks", None) or {}  # cameras have no masks yet
-    return [name for name, mask in masks.items() if getattr(mask, "privacy", False)]
+    return [name for name, mask in camera.masks.items() if mask.privacy]
 
 
 def check_masks(fault: Fault, camera: str, places: Places) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,8 @@ class Outbox:
     ):
         self.suppressed: deque[Suppressed] = deque(maxlen=_REMEMBERED)
         """The last events that nobody was told of because of what was told before; newest last."""
+        self.commanded: Callable[[str, str, bool], None] = lambda sink, camera, armed: None
+        """Called when a receiver wants a camera, or the site (``*``), armed or disarmed, with the sink's name."""
         self._store = store
         self._sinks = dict(sinks)
         self._settings = settings
@@ -57,6 +59,7 @@ class Outbox:
         self._retired: set[asyncio.Task[None]] = set()
         self._cameras: dict[str, Sequence[str]] = {}
         self._online: dict[str, bool] = {}
+        self._switches: dict[str, bool] = {}
         self._shown: set[str] = set()
         self._dirty = True
 
@@ -121,6 +124,12 @@ class Outbox:
         self._online[camera] = online
         for sink in self._sinks.values():
             sink.state(camera, online)
+
+    def arming(self, switches: Mapping[str, bool]) -> None:
+        """What is armed and what is not, for sinks that show it (MQTT)."""
+        self._switches = dict(switches)
+        for sink in self._sinks.values():
+            sink.arming(self._switches)
 
     def announce(self, cameras: Mapping[str, Sequence[str]]) -> None:
         """Which cameras there are and which kinds of events each may have; at start and after a reload."""
@@ -198,7 +207,9 @@ class Outbox:
 
     def _start(self, name: str) -> None:
         sink = self._sinks[name]
+        sink.command = lambda camera, armed: self.commanded(name, camera, armed)
         sink.announce(self._cameras)
+        sink.arming(self._switches)
         for camera, online in self._online.items():
             sink.state(camera, online)
         courier = Courier(sink, self._store, self._metrics, self._clock, self._waiting)

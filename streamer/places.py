@@ -172,6 +172,8 @@ class Places:
     masks: dict[str, Mask] = field(default_factory=dict)
     ground: Ground | None = None
     """Where points of the picture are in meters; None: nobody measured it."""
+    signals: tuple[str, ...] = ()
+    """Names of the traffic signals that frames of this camera can tell of."""
 
     def hidden(self) -> tuple[tuple[tuple[float, float], ...], ...]:
         """The polygons of the privacy masks, for whoever reads the pictures."""

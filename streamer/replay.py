@@ -25,6 +25,8 @@ from streamer.inference.local import LocalModels
 from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.readings import Reading
+from streamer.signals.board import Board
+from streamer.signals.recording import Recording as Feeds
 from streamer.sources.file import FileSource
 from streamer.types import Frame
 from streamer.watch import watch
@@ -86,12 +88,30 @@ class Report:
         return "\n".join(lines + ([f"incidents that nobody would be told of: {hidden}"] if hidden else []))
 
 
+class Signals:
+    """What replay knows of traffic signals: lamps in the picture, and what was recorded of feeds."""
+
+    def __init__(self, board: Board | None = None, feeds: Feeds | None = None):
+        self._board = board or Board()
+        self._feeds = feeds
+
+    def see(self, frame: Frame) -> Frame:
+        """The frame with the states of its signals; feeds are heard up to its time."""
+        if self._feeds is not None:
+            self._feeds.advance(frame.time)
+        return self._board.see(frame)
+
+
 Progress = Callable[[float], None]
 """Called with the seconds of video done so far, over all recordings."""
 
 
 async def replay(
-    recordings: Sequence[Recording], models: LocalModels, policy: AlertPolicy, progress: Progress | None = None
+    recordings: Sequence[Recording],
+    models: LocalModels,
+    policy: AlertPolicy,
+    progress: Progress | None = None,
+    signals: Signals | None = None,
 ) -> Report:
     """Watch recordings and collect what happens.
 
@@ -100,6 +120,7 @@ async def replay(
         models: loaded, in this process.
         policy: decides what would have alerted; its cool-downs run on the videos' time.
         progress: told after every tick.
+        signals: what is known of traffic signals; None: nothing.
 
     Raises:
         SourceError: a file cannot be opened or read.
@@ -122,7 +143,7 @@ async def replay(
         for recording in recordings:
             reels.append(_Reel(recording))
         tasks += [asyncio.create_task(listen(*watcher)) for reel in reels for watcher in reel.watchers(models)]
-        await _roll(reels, tasks, report, progress)
+        await _roll(reels, tasks, report, signals or Signals(), progress)
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
@@ -137,7 +158,11 @@ async def replay(
 
 
 async def _roll(
-    reels: Sequence[_Reel], tasks: Sequence[asyncio.Task[None]], report: Report, progress: Progress | None
+    reels: Sequence[_Reel],
+    tasks: Sequence[asyncio.Task[None]],
+    report: Report,
+    signals: Signals,
+    progress: Progress | None,
 ) -> None:
     """Advance all recordings together, one frame each a tick, until the last one ends."""
     running = list(reels)
@@ -151,6 +176,7 @@ async def _roll(
                 continue
             report.frames[frame.camera] += 1
             report.seconds[frame.camera] = frame.time
+            frame = signals.see(frame)
             offers += [camera.offer(frame) for camera in reel.cameras]
         await _all_or_failure(offers, tasks)
         if progress is not None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamer import __version__
 from streamer.alerts import alert_key
-from streamer.clock import Clock
+from streamer.arming import SITE, Arming
+from streamer.clock import Clock, rfc3339
 from streamer.engine import Engine
 from streamer.errors import CAUSES
 from streamer.events import Event
@@ -22,8 +23,9 @@ from streamer.ingest.readers import Readers
 from streamer.ledger import Letter
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
+from streamer.signals.board import Board
 from streamer.usage import usage
-from streamer.web.status import AlertRow, CameraState, CameraStatus, PartStatus, SinkStatus, Status
+from streamer.web.status import AlertRow, CameraState, CameraStatus, PartStatus, SignalStatus, SinkStatus, Status
 from streamer.wording import sentence
 
 _LOOK_S = 2.0
@@ -48,6 +50,8 @@ class Reporter:
     """The last events of any kind, told or not; newest last."""
     upcoming: Mapping[str, float] = field(default_factory=dict)
     """Cameras that are watched as soon as the models are loaded, with their `analyze_fps`."""
+    arming: Arming | None = None
+    signals: Board = field(default_factory=Board)
     _without_models_since: float | None = None
     _letters: list[Letter] = field(default_factory=list)
     _heads: dict[str, Letter] = field(default_factory=dict)
@@ -84,6 +88,8 @@ class Reporter:
             sinks=tuple(self._sinks()),
             alerts=tuple(self._alerts()),
             overloaded=self.engine.parts.vigil.overloaded,
+            signals=tuple(self._signals()),
+            disarmed=tuple(self._disarmed()),
         )
 
     def snapshot(self, alert_id: str) -> Path | None:
@@ -99,6 +105,20 @@ class Reporter:
             if letter.alert.id == alert_id:
                 return letter.alert.clip if letter.alert.clip_ready else None
         return None
+
+    def _signals(self) -> Iterator[SignalStatus]:
+        now = self.clock.time()
+        for name, (signal, heard_at) in self.signals.feeds(now).items():
+            yield SignalStatus(
+                name, signal.aspect, signal.reason, now - signal.since, None if heard_at is None else now - heard_at
+            )
+
+    def _disarmed(self) -> Iterator[str]:
+        """The site or the cameras that are disarmed, each with since when and by whom."""
+        for name, switch in ({} if self.arming is None else self.arming.all()).items():
+            if not switch.armed:
+                at = "" if switch.changed_at is None else f" since {rfc3339(switch.changed_at)} by {switch.changed_by}"
+                yield f"{'the site' if name == SITE else f'camera {name}'}{at}"
 
     def _offered(self) -> dict[str, float]:
         """Every camera with the frames a second that are to be analyzed."""

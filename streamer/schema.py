@@ -22,6 +22,7 @@ from streamer.inference.settings import InferenceSettings
 from streamer.ingest.settings import IngestSettings
 from streamer.outbox import OutboxSettings
 from streamer.places import GroundSettings, LaneSettings, LineSettings, MaskSettings, Point, check_polygon
+from streamer.signals.settings import LampSettings, SignalSettings
 from streamer.sinks.sink import SinkSettings
 from streamer.supervisor import Restarts
 from streamer.web.settings import WebSettings
@@ -98,6 +99,9 @@ class CameraSettings(BaseModel):
     ground: GroundSettings | None = Field(
         None, description="A rectangle of known size on the ground, for speeds in m/s and km/h."
     )
+    lamps: dict[Name, LampSettings] = Field(
+        default_factory=dict, description="Heads of traffic signals in the picture, by the signal's name."
+    )
     pipelines: list[str] = Field(min_length=1, description="Names of the pipelines that watch this camera.")
 
 
@@ -144,6 +148,9 @@ class SiteSettings(BaseModel):
     )
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Models by name.")
     sinks: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="Where alerts go, by name.")
+    signals: dict[Name, SignalSettings] = Field(
+        default_factory=dict, description="Traffic signals whose controller tells their state, by name."
+    )
     alerts: AlertSettings = Field(AlertSettings(), description="Who is told, and how often.")
     inference: InferenceSettings = Field(InferenceSettings(), description="The device that runs the models.")
     ingest: IngestSettings = Field(IngestSettings(), description="How cameras are read.")

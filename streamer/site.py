@@ -24,6 +24,8 @@ from streamer.outbox import OutboxSettings
 from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.schema import CameraSettings, SiteSettings, StorageSettings
+from streamer.signals.board import Watched
+from streamer.signals.settings import LampSettings, SignalSettings
 from streamer.sinks.sink import Sink, SinkSettings
 from streamer.sources.address import Address, parse
 from streamer.supervisor import Restarts
@@ -65,6 +67,8 @@ class SiteCamera:
     """Part of its picture must not be seen: no clip may be made of what it sends."""
     tamper: bool = True
     """Whether a covered, defocused or moved picture is told."""
+    lamps: Mapping[str, LampSettings] = field(default_factory=dict)
+    """Heads of signals in its picture, by the signal's name."""
 
     @property
     def has_packets(self) -> bool:
@@ -86,6 +90,8 @@ class Site:
     models: Mapping[str, ModelSpec]
     """All models that a pipeline asks, by the name that it uses."""
     sinks: Mapping[str, SinkSettings]
+    signals: Mapping[str, SignalSettings]
+    """Those that have a feed."""
     alerts: AlertSettings
     inference: InferenceSettings
     ingest: IngestSettings
@@ -103,15 +109,22 @@ class Site:
     """All settings with their defaults filled in and credentials masked, as plain values."""
 
     def build_sinks(self) -> dict[str, Sink]:
-        """The sinks, not opened yet.
+        """The sinks, not opened yet; what signals need of this machine is looked for as well.
 
         Raises:
-            InputError: a sink needs what this machine lacks.
+            InputError: a sink or a signal needs what this machine lacks.
         """
         built, faults = {}, []
         for name, settings in self.sinks.items():
             try:
                 built[name] = settings.build(name, self.base_dir)
+            except InputError as error:
+                faults.append(str(error))
+        if any(signal.mqtt is not None for signal in self.signals.values()):
+            from streamer.signals.mqtt import brokers  # only now: most sites have none
+
+            try:
+                brokers(self.signals, self.base_dir)
             except InputError as error:
                 faults.append(str(error))
         if faults:
@@ -130,6 +143,13 @@ class Site:
             return {"ring_bytes": 0, "ring_s": 0.0}
         shown_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
         return {"ring_bytes": int(self.ingest.ring_megabytes * 1e6), "ring_s": shown_s + _WAITING_S}
+
+    def signals_of(self, camera: str) -> Watched:
+        """The signals that a camera's rules ask for, and its lamps."""
+        watched = self.cameras[camera]
+        rules = (rule for name in watched.pipelines for rule in self.pipelines[name].enabled_rules())
+        names = dict.fromkeys(name for rule in rules for name in rule.places_needed().get("signals", ()))
+        return Watched(tuple(names), watched.lamps)
 
     def same_camera(self, old: Site, camera: str) -> bool:
         """Whether a camera, its pipelines and their models are what they were in another site."""
@@ -182,6 +202,9 @@ class Site:
             lines.append(f"  model     {name}: {model.file}")
         for name, sink in self.sinks.items():
             lines.append(f"  sink      {name}: {sink.type}")
+        for name, signal in self.signals.items():
+            feeds = [kind for kind in ("http", "poll", "mqtt") if getattr(signal, kind) is not None]
+            lines.append(f"  signal    {name}: {', '.join(feeds)}")
         return secrets.scrub("\n".join(lines))
 
 
@@ -198,7 +221,7 @@ def fingerprints(
     """
     prints: dict[str, dict[str, str]] = {}
     for section in SiteSettings.model_fields:
-        if section in ("cameras", "sinks"):
+        if section in ("cameras", "sinks", "signals"):
             prints[section] = {name: _digest(entry) for name, entry in (data.get(section) or {}).items()}
         elif section == "pipelines":
             prints[section] = {name: _digest(it, _stamp(base_dir / it["use"])) for name, it in data[section].items()}

@@ -47,7 +47,9 @@ def _of_pipeline(event: Event) -> str:
     if event.line:
         about.append(f"at line {event.line}")
     lasted = _lasted(event)
-    if lasted is not None and lasted >= 0.05:
+    if event.state == "begin" and "red_for_s" in event.detail:  # not how long ago, but how late
+        about.append(f"{duration(event.detail['red_for_s'])} after red")
+    elif lasted is not None and lasted >= 0.05:
         about.append(f"for {duration(lasted)}")
     text = " ".join(part for part in about if part)
     end_reason = event.detail.get("reason") if event.state == "end" else None

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from streamer.config import Site, load_site
 from streamer.errors import InputError, SourceError
 from streamer.faults import nearest
 from streamer.inference.local import LocalModels
-from streamer.replay import Recording, Report
+from streamer.replay import Recording, Report, Signals
 
 
 def probe(given: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ def replay(given: argparse.Namespace) -> None:
     videos = videos_of(given.video, site, "replay")
     if given.out is not None and not given.out.absolute().parent.is_dir():
         raise InputError(f"replay: --out {given.out}: no such folder {given.out.absolute().parent}")
-    report = asyncio.run(play(site, videos, "replay"))
+    report = asyncio.run(play(site, videos, "replay", given.signals))
     if given.out is not None:
         _write(given.out, report)
     print(report.summary())
@@ -42,10 +42,12 @@ def replay(given: argparse.Namespace) -> None:
     print(f"{events} in {given.out}" if given.out else f"{events}; --out FILE writes them")
 
 
-async def play(site: Site, videos: Mapping[str, Path], task: str) -> Report:
+async def play(site: Site, videos: Mapping[str, Path], task: str, signals: Path | None = None) -> Report:
     """Watch recordings with the pipelines of a site; the progress bar says which task it is."""
     from streamer.alerts import AlertPolicy
     from streamer.replay import replay as watch
+
+    told = _signals(site, videos, signals)  # may refuse: before anything is loaded
 
     pipelines = {camera: {name: site.pipelines[name] for name in site.cameras[camera].pipelines} for camera in videos}
     asked = {model for group in pipelines.values() for pipeline in group.values() for model in pipeline.models()}
@@ -57,7 +59,18 @@ async def play(site: Site, videos: Mapping[str, Path], task: str) -> Report:
             settings = site.cameras[camera]
             recordings.append(Recording(camera, video, settings.analyze_fps, size, settings.places, pipelines[camera]))
         with progress(recordings, task) as advance:
-            return await watch(recordings, models, AlertPolicy(site.alerts, site.sinks), advance)
+            return await watch(recordings, models, AlertPolicy(site.alerts, site.sinks), advance, told)
+
+
+def _signals(site: Site, cameras: Iterable[str], file: Path | None) -> Signals:
+    """What replay knows of traffic signals: the lamps, and the recorded feeds of a file."""
+    from streamer.signals.board import Board
+    from streamer.signals.recording import Recording as Feeds
+    from streamer.signals.recording import read_recording
+
+    board = Board(site.signals)
+    board.set_cameras({camera: site.signals_of(camera) for camera in cameras})
+    return Signals(board, None if file is None else Feeds(board, read_recording(file, site.signals)))
 
 
 def videos_of(texts: Sequence[str], site: Site, command: str, option: str = "--video") -> dict[str, Path]:

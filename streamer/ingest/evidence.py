@@ -110,6 +110,8 @@ class EvidenceDesk:
             except _Lacking as lacking:
                 why = str(lacking)
             else:
+                # what the ring holds is as the camera sent it: masks come before anything is written
+                frame = frame if lane.privacy is None else lane.privacy.hide(frame)
                 write_snapshot(frame, boxes if abs(captured_at - at) <= _SAME_SECONDS else [], path)
                 return True, ""
         if analyzed is None:
@@ -169,6 +171,8 @@ class EvidenceDesk:
     def _take_clip(self, order: dict[str, Any]) -> tuple[bool, str] | None:
         """Write a clip if all of it has come; None: it waits a little more."""
         lane = self._lane(order["pool"])
+        if lane is not None and lane.privacy is not None:
+            return False, "masked"  # `check` refuses this; packets cannot be blackened
         ring = None if lane is None else lane.ring
         if lane is None or ring is None:
             return False, "failed"

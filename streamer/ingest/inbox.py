@@ -34,10 +34,10 @@ OUTCOMES = frozenset(
     }
 )
 """Stage and outcome of the pictures that readers count."""
-REASONS = ("record_down", "not_kept", "too_slow", "broken", "disk", "busy", "short", "failed")
+REASONS = ("record_down", "not_kept", "too_slow", "broken", "disk", "busy", "short", "masked", "failed")
 """Why evidence is not what was wished: the record stream is down, nothing that is kept shows the moment, decoding it
 takes too long, it cannot be decoded, the file could not be written, too many orders wait, the clip lacks some seconds,
-or something unforeseen."""
+a privacy mask forbids it, or something unforeseen."""
 _RENEWALS = ("clock_jump", "resolution_changed")
 _MOST_SESSIONS = 1 << 48
 """The next reader counts on from a session's number, and it must still fit its record."""

@@ -26,6 +26,7 @@ from streamer.ingest.session import Analyzed, Memory
 from streamer.ingest.spec import CameraSpec, Limits
 from streamer.ingest.tamper import TamperCheck
 from streamer.slots import SlotPool
+from streamer.sources.privacy import Privacy
 
 _GOLDEN = 0.6180339887
 """Its multiples spread most evenly: of any few cameras, as many decode at a time as of any others."""
@@ -51,6 +52,8 @@ class Lane:
         self.memory = Memory(look, RateCheck(limits.runaway_s), Counter(), tamper, session)
         self.ring = Ring(spec.ring_bytes, spec.ring_s) if spec.ring_bytes else None
         """What the camera sent last: its record stream if it has one."""
+        self.privacy = Privacy(spec.privacy) if spec.privacy else None
+        """For what is taken from the ring; what `find` gives is masked already."""
         self.recorder: Recorder | None = None
         if self.ring is not None and spec.record_url is not None:
             self.recorder = Recorder(spec, limits, self.ring, self._note_record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +116,8 @@ class Sink(ABC):
         self.name = name
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.command: Callable[[str, bool], None] = lambda name, armed: None
+        """Called by a sink whose receiver wants a camera (or ``*``, the site) armed or disarmed; returns at once."""
 
     async def open(self) -> None:  # noqa: B027 - most sinks need none
         """Called before the first `send` and again after an error of it; may raise SinkError: asked again later."""
@@ -142,6 +144,9 @@ class Sink(ABC):
 
     def state(self, camera: str, online: bool) -> None:  # noqa: B027
         """A camera came or went; must return at once."""
+
+    def arming(self, switches: Mapping[str, bool]) -> None:  # noqa: B027
+        """Whether the site (``*``) and each camera is armed; at start and whenever it changes; must return at once."""
 
     def resume(self, alerts: Sequence[Alert]) -> None:  # noqa: B027
         """The begin alerts that were delivered here and whose incidents are still open; once, before `run`."""

@@ -1,7 +1,8 @@
 """The web endpoints of a running daemon: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz` and evidence.
 
 Started and stopped by the daemon, on its loop. Everything shown comes as values through the two callables given; this
-module never touches cameras, storage or the engine, and never changes anything: all it does is read.
+module never touches cameras, storage or the engine, and never changes anything: all it does is read. What may be
+changed is in `doors`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aiohttp import web
 from streamer import log
 from streamer.errors import StreamerError
 from streamer.metrics import CONTENT_TYPE, Metrics
+from streamer.web.doors import LARGEST_BODY, Doors, add_doors
 from streamer.web.guard import guard
 from streamer.web.page import page
 from streamer.web.settings import WebSettings
@@ -42,6 +44,7 @@ class Web:
         metrics: Metrics,
         snapshot: Callable[[str], Path | None] | None = None,
         clip: Callable[[str], Path | None] | None = None,
+        doors: Doors | None = None,
     ):
         """Build the routes; nothing listens yet.
 
@@ -51,6 +54,7 @@ class Web:
             metrics: rendered for `/metrics`.
             snapshot: the file of an alert's picture by the alert's id, from whoever stores it; None: unknown id.
             clip: the same of its video.
+            doors: what requests may change; None: nothing.
         """
         self.settings = settings
         self.port: int | None = None
@@ -59,6 +63,7 @@ class Web:
         self._metrics = metrics
         self._snapshot = snapshot
         self._clip = clip
+        self._doors = doors or Doors()
         self._runner: web.AppRunner | None = None
         self._rendering = asyncio.Lock()
         folder = Path(__file__).parent / "static"
@@ -105,7 +110,7 @@ class Web:
 
     def app(self) -> web.Application:
         """The routes, for `start` and for tests."""
-        app = web.Application(middlewares=[guard(self.settings)], client_max_size=1024)
+        app = web.Application(middlewares=[guard(self.settings)], client_max_size=LARGEST_BODY)
         app.router.add_get("/", self._page)
         app.router.add_get("/status.json", self._status_json)
         app.router.add_get("/metrics", self._metrics_text)
@@ -114,6 +119,7 @@ class Web:
         app.router.add_get("/static/{name}", self._static_file)
         app.router.add_get("/alerts/{id}/snapshot.jpg", self._snapshot_file)
         app.router.add_get("/alerts/{id}/clip.mp4", self._clip_file)
+        add_doors(app, self.settings, self._doors)
         return app
 
     async def _page(self, request: web.Request) -> web.Response:

@@ -105,6 +105,21 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalStatus:
+    """The feed of one traffic signal, now."""
+
+    name: str
+    aspect: str
+    """red, amber, green or unknown."""
+    reason: str = ""
+    """Why it is unknown."""
+    for_s: float | None = None
+    """How long that has been so."""
+    heard_age_s: float | None = None
+    """Since it was last heard in time; None: it never was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether every configured camera is analysed or its failure is named."""
 
@@ -129,6 +144,9 @@ class Status:
     """The latest first."""
     overloaded: bool = False
     """Offered work exceeds what is served."""
+    signals: tuple[SignalStatus, ...] = ()
+    disarmed: tuple[str, ...] = ()
+    """What is disarmed, in words with since when."""
 
     @property
     def readiness(self) -> Readiness:

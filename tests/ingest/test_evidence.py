@@ -24,8 +24,9 @@ class Camera:
 
     name = "gate"
 
-    def __init__(self, ring=None, record=False, down=False, analyzed=None):
+    def __init__(self, ring=None, record=False, down=False, analyzed=None, privacy=None):
         self.ring = ring
+        self.privacy = privacy
         self.recorder = object() if record else None
         self.record_down = down
         self.analyzed = analyzed
