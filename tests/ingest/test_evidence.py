@@ -15,6 +15,7 @@ from streamer.ingest import evidence
 from streamer.ingest.evidence import EvidenceDesk
 from streamer.ingest.spec import CameraSpec
 from streamer.simulator import Simulator
+from streamer.sources.privacy import Privacy
 from tests.ingest.kept import filled, film, unit
 from tests.ingest.scripted import frame
 
@@ -112,6 +113,21 @@ class TestSnapshot:
         assert take(desk(camera), snapshot(tmp_path / "a.jpg", past + 1.5)) == (True, "")
         assert size(tmp_path / "a.jpg") == (160, 96)
 
+    def test_what_a_privacy_mask_hides_is_black_in_it(self, desk, tmp_path, past):
+        whole = Privacy([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]])
+        camera = Camera(filled(film(30, start=past)), record=True, analyzed=decoded(), privacy=whole)
+        assert take(desk(camera), {**snapshot(tmp_path / "a.jpg", past + 1.5), "boxes": []}) == (True, "")
+        with av.open(str(tmp_path / "a.jpg")) as container:
+            picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        assert picture.shape == (96, 160, 3)
+        assert picture.max() < 24
+        open_camera = Camera(filled(film(30, start=past)), record=True, analyzed=decoded())
+        take(desk(open_camera), {**snapshot(tmp_path / "b.jpg", past + 1.5), "boxes": []})
+        with av.open(str(tmp_path / "b.jpg")) as container:
+            assert next(container.decode(video=0)).to_ndarray(format="rgb24").max() > 60, (
+                "else this would prove nothing"
+            )
+
     def test_a_record_stream_that_is_down_is_named_and_the_analyzed_picture_is_taken(self, desk, tmp_path, past):
         camera = Camera(filled([]), record=True, down=True, analyzed=decoded())
         assert take(desk(camera), snapshot(tmp_path / "a.jpg", past)) == (True, "record_down")
@@ -173,6 +189,12 @@ class TestSnapshot:
 
 
 class TestClip:
+    def test_is_refused_where_a_privacy_mask_hides_something(self, desk, tmp_path, past):
+        mask = Privacy([[[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]])
+        camera = Camera(filled(film(60, start=past)), privacy=mask)
+        assert take(desk(camera), clip(tmp_path / "a.mp4", past + 3)) == (False, "masked")
+        assert not (tmp_path / "a.mp4").exists()
+
     def test_the_seconds_round_it(self, desk, tmp_path, past):
         camera = Camera(filled(film(60, start=past)))
         assert take(desk(camera), clip(tmp_path / "a.mp4", past + 2.5)) == (True, "")
