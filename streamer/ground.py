@@ -43,6 +43,7 @@ class Ground:
         middle = np.mean(self.points, axis=0)
         scale = float(self._matrix[2] @ (*middle, 1.0))
         self._matrix /= scale  # the middle is on the near side of the horizon: there the divisor is positive
+        self._rows: list[list[float]] = self._matrix.tolist()
 
     def meters(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Positions on the ground.
@@ -60,6 +61,14 @@ class Ground:
         found: NDArray[np.float64] = np.full((len(at), 2), np.nan)
         np.divide(mapped[:, :2], divisor, out=found, where=divisor > _NEAR_HORIZON)
         return found
+
+    def spot(self, x: float, y: float) -> tuple[float, float] | None:
+        """The same for one point, None where there is no ground; a tenth of the cost of `meters` for one."""
+        (a, b, c), (d, e, f), (g, h, i) = self._rows
+        divisor = g * x + h * y + i
+        if divisor <= _NEAR_HORIZON:
+            return None
+        return (a * x + b * y + c) / divisor, (d * x + e * y + f) / divisor
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ground) and (self.points, self.size_m) == (other.points, other.size_m)

@@ -1,14 +1,13 @@
 """How much boxes overlap, in few numpy calls: for a handful of boxes the calls are the cost, not the arithmetic.
 
-The library's own measure takes some sixty calls a frame, this one fifteen; tests hold the two together. Plugged into
-the tracker library through its `iou`; called by `tracker`.
+The tracker library's own measure takes some sixty calls a frame, this one fifteen; tests hold the two together. Called
+by `tracker` and, through it, by `bytetrack`.
 
 Source: Yang et al., C-BIoU, WACV 2023: IoU of boxes that are widened on each side by a share of their size.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,49 +63,42 @@ def join_lonely(iou: Floats, a: Floats, b: Floats, limits: tuple[float, Floats],
     iou[np.ix_(rows, columns)] = np.where(alike & (share < 1.0), np.maximum(found, least * (2.0 - share)), found)
 
 
-@lru_cache(maxsize=1)
-def wide_iou() -> type[Any]:
-    """The class of measures, made with a `buffer_ratio`; imports the tracker library, which takes half a second."""
-    from trackers.utils.iou import BIoU
+class WideIoU:
+    """IoU of widened boxes."""
 
-    class WideIoU(BIoU):  # type: ignore[misc]  # the library is not typed
-        """IoU of widened boxes."""
+    reach = 0.0
+    """For the next comparison only: how far apart, in the longer sides of a box, two boxes may be that have no
+    better partner and still are one thing. What runs leaves its own narrow box behind between two frames."""
 
-        reach = 0.0
-        """For the next comparison only: how far apart, in the longer sides of a box, two boxes may be that have no
-        better partner and still are one thing. What runs leaves its own narrow box behind between two frames."""
+    sure: NDArray[Any] | None = None
+    """For the next comparison only: which of the boxes seen may be joined so, bool (m,); None: all."""
 
-        fresh = 0
-        """For the next comparison only: so many boxes at the end of the first list are of things seen but once, and
-        nobody knows how those move; the others may be half as far from where they should be."""
-        sure: NDArray[Any] | None = None
-        """For the next comparison only: which of the boxes seen may be joined so, bool (m,); None: all."""
+    fresh = 0
+    """For the next comparison only: so many boxes at the end of the first list are of things seen but once, and nobody
+    knows how those move; the others may be half as far from where they should be."""
 
-        def __init__(self, buffer_ratio: float, least: float = 0.0) -> None:
-            super().__init__(buffer_ratio)
-            self._least = least
-            out, across = 1.0 + buffer_ratio, -buffer_ratio
-            self._widen = np.array(
-                [[out, 0.0, across, 0.0], [0.0, out, 0.0, across], [across, 0.0, out, 0.0], [0.0, across, 0.0, out]]
-            )
+    def __init__(self, buffer_ratio: float, least: float = 0.0) -> None:
+        self._least = least
+        out, across = 1.0 + buffer_ratio, -buffer_ratio
+        self._widen = np.array(
+            [[out, 0.0, across, 0.0], [0.0, out, 0.0, across], [across, 0.0, out, 0.0], [0.0, across, 0.0, out]]
+        )
 
-        def compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
-            """As the library's, but for a look for infinite numbers: assignment itself refuses those."""
-            reach, fresh, sure = self.reach, self.fresh, self.sure
-            self.reach, self.fresh, self.sure = 0.0, 0, None
-            if len(boxes_1) == 0 or len(boxes_2) == 0:
-                return np.zeros((len(boxes_1), len(boxes_2)))
-            iou = self._compute(boxes_1, boxes_2)
-            if reach > 0.0:
-                reaches = np.where(np.arange(len(iou)) < len(iou) - fresh, reach / 2, reach)
-                join_lonely(iou, boxes_1, boxes_2, (self._least, reaches), sure)
-            return iou
+    def compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
+        """As the library's, but for a look for infinite numbers: assignment itself refuses those."""
+        reach, fresh, sure = self.reach, self.fresh, self.sure
+        self.reach, self.fresh, self.sure = 0.0, 0, None
+        if len(boxes_1) == 0 or len(boxes_2) == 0:
+            return np.zeros((len(boxes_1), len(boxes_2)))
+        iou = self._compute(boxes_1, boxes_2)
+        if reach > 0.0:
+            reaches = np.where(np.arange(len(iou)) < len(iou) - fresh, reach / 2, reach)
+            join_lonely(iou, boxes_1, boxes_2, (self._least, reaches), sure)
+        return iou
 
-        def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
-            a, b = boxes_1 @ self._widen, boxes_2 @ self._widen
-            common = shared(a, b)
-            joined = area(a)[:, None] + area(b)[None] - common
-            iou: Floats = common / np.maximum(joined, 1e-12)
-            return iou
-
-    return WideIoU
+    def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
+        a, b = boxes_1 @ self._widen, boxes_2 @ self._widen
+        common = shared(a, b)
+        joined = area(a)[:, None] + area(b)[None] - common
+        iou: Floats = common / np.maximum(joined, 1e-12)
+        return iou

@@ -24,6 +24,7 @@ from streamer.events import Event, IncidentBook
 from streamer.inference.local import LocalModels
 from streamer.pipeline import Pipeline
 from streamer.places import Places
+from streamer.readings import Reading
 from streamer.sources.file import FileSource
 from streamer.types import Frame
 from streamer.watch import watch
@@ -42,6 +43,16 @@ class Recording:
     pipelines: Mapping[str, Pipeline]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A reading that counted something."""
+
+    camera: str
+    time: float
+    """Capture time of the frame that counted, seconds."""
+    reading: Reading
+
+
 @dataclass(slots=True)
 class Report:
     """What a replay found."""
@@ -56,6 +67,8 @@ class Report:
     """Analysed frames by camera."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Length of what was watched, by camera, in seconds."""
+    counted: list[Counted] = field(default_factory=list)
+    """All readings that count, as they came; levels are for dashboards only."""
 
     def lines(self) -> Iterator[str]:
         """The events file, line by line."""
@@ -97,7 +110,11 @@ async def replay(
     tasks: list[asyncio.Task[None]] = []
 
     async def listen(camera: Camera, name: str, pipeline: Pipeline) -> None:
-        async with aclosing(watch(camera, name, pipeline, book)) as events:
+        def note(reading: Reading) -> None:
+            if reading.mode == "count" and camera.current is not None:
+                report.counted.append(Counted(camera.name, camera.current.time, reading))
+
+        async with aclosing(watch(camera, name, pipeline, book, note)) as events:
             async for event in events:
                 order.append((event.time, event.camera, event.pipeline, len(order), event))
 

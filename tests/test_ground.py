@@ -176,3 +176,13 @@ def test_check_names_the_camera_whose_ground_a_rule_needs() -> None:
         lambda keys, message: told.append((keys, message)), "gate", Places.build(ground=settings), "road", road
     )
     assert told == []
+
+
+@given(x=st.floats(0.0, 1.0), y=st.floats(0.0, 1.0))
+def test_one_spot_is_where_the_same_point_among_many_is(x: float, y: float) -> None:
+    ground = Ground([(0.3, 0.4), (0.7, 0.4), (0.9, 0.9), (0.1, 0.9)], (8.0, 12.0))
+    spot, many = ground.spot(x, y), ground.meters(np.array([[x, y]]))[0]
+    if spot is None:
+        assert np.isnan(many).all()
+    else:
+        assert spot == pytest.approx(many, rel=1e-9, abs=1e-9)

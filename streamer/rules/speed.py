@@ -13,8 +13,6 @@ import itertools
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from streamer.ground import Ground
 from streamer.rules.path import Box, Sighting, Thing
 
@@ -79,8 +77,8 @@ def _way(a: Sighting, b: Sighting, aspect: float, height: float, ground: Ground 
     """How far it came, in meters or own heights; 0 beyond the horizon."""
     if ground is None:
         return _shift(a.box, b.box, aspect) / max(height, 1e-6)
-    way = np.diff(ground.meters(np.array([a.foot, b.foot])), axis=0)[0]
-    return float(np.hypot(*way)) if np.isfinite(way).all() else 0.0
+    start, end = ground.spot(*a.foot), ground.spot(*b.foot)
+    return 0.0 if start is None or end is None else math.hypot(end[0] - start[0], end[1] - start[1])
 
 
 def _shift(a: Box, b: Box, aspect: float) -> float:
