@@ -109,11 +109,11 @@ class Capture:
         """The thread's main; returns after `stop`."""
         while not self._stop.is_set():
             began_at = self._around.now()
-            units = self.counts.decoded
+            before = self._delivered
             error = self._live()
             if self._stop.is_set():
                 return
-            self._wait(error, began_at, self.counts.decoded > units)
+            self._wait(error, began_at, self._delivered > before)
 
     def stop(self) -> None:
         """End the thread soon; from any thread."""
@@ -140,6 +140,11 @@ class Capture:
         source = self._source
         if source is not None:
             source.abort()
+
+    @property
+    def _delivered(self) -> int:
+        """Pictures so far that were of use."""
+        return self.counts.decoded
 
     def _live(self) -> SourceError:
         """One connection from its beginning to its end, which is always an error."""

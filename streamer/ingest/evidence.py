@@ -199,10 +199,13 @@ class EvidenceDesk:
     def _reply(self, order: dict[str, Any], ok: bool, why: str) -> None:
         lane = self._lane(order["pool"])
         kind, name = order["op"], lane.name if lane is not None else "?"
-        if not why:
-            self._said = {said for said in self._said if said[:2] != (kind, name)}
-        elif (kind, name, why) not in self._said and len(self._said) < 1000:
-            self._said.add((kind, name, why))
+        with self._news:
+            news = bool(why) and (kind, name, why) not in self._said and len(self._said) < 1000
+            if news:
+                self._said.add((kind, name, why))
+            elif not why:
+                self._said = {said for said in self._said if said[:2] != (kind, name)}
+        if news:
             logger.warning(
                 "camera '%s': %s %s: %s", name, kind, "is not what it should be" if ok else "is missing", why
             )

@@ -61,6 +61,10 @@ class Recorder(Capture):
         super().__init__(own, limits, memory, _Listener(told), around, ring)
         self._kept = ring
 
+    @property
+    def _delivered(self) -> int:
+        return self.counts.units
+
     def _watch(self, source: Source) -> None:
         if source.encoding is None:
             raise SourceError("unsupported", "it gives no encoded pictures that could be kept")

@@ -113,6 +113,13 @@ def test_it_comes_back_by_itself_with_a_backoff(world):
     assert world.pauses[:2] == [1.0, 2.0]
 
 
+def test_a_session_that_was_healthy_starts_the_backoff_anew(world):
+    refused = SourceError("refused", "nobody listens")
+    minute = [unit(n, key=n % 10 == 0) for n in range(0, 600, 10)]
+    world.run(refused, refused, Packets(world, minute), refused, Packets(world, [unit(0, key=True)]))
+    assert world.pauses == [1.0, 2.0, 1.0, 2.0, 2.0]
+
+
 def test_a_source_without_packets(world):
     assert world.run(Packets(world, [], packets=False))[-1] == ("lost", "unsupported")
 
