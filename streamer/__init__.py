@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Camera": "streamer.camera",
+    "Congestion": "streamer.rules.congestion",
+    "Counting": "streamer.rules.counting",
     "Crowd": "streamer.rules.crowd",
     "Detections": "streamer.types",
     "Detector": "streamer.pipeline",
@@ -22,12 +24,16 @@ _EXPORTS = {
     "Occupancy": "streamer.rules.occupancy",
     "Pipeline": "streamer.pipeline",
     "Places": "streamer.places",
+    "Queue": "streamer.rules.queue",
     "Reading": "streamer.readings",
     "Rule": "streamer.rules.rule",
     "Running": "streamer.rules.running",
+    "Speeding": "streamer.rules.speeding",
+    "StoppedVehicle": "streamer.rules.stopped_vehicle",
     "Tailgating": "streamer.rules.tailgating",
     "Tracker": "streamer.tracker",
     "Tracks": "streamer.types",
+    "WrongWay": "streamer.rules.wrong_way",
 }
 
 __all__ = [*_EXPORTS, "__version__"]

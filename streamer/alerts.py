@@ -18,7 +18,15 @@ from streamer.schedule import When, zone
 from streamer.sinks.sink import Alert, SinkSettings
 from streamer.wording import sentence
 
-__all__ = ["Alert", "AlertPolicy", "AlertSettings", "Suppressed", "alert_key"]
+__all__ = ["Alert", "AlertPolicy", "AlertSettings", "ClipSettings", "Suppressed", "alert_key"]
+
+
+class ClipSettings(BaseModel):
+    """Video evidence: the seconds round the moment that decided, as the camera sent them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    before_seconds: float = Field(5.0, ge=0, le=60, description="At least so much before the moment that decided.")
+    after_seconds: float = Field(5.0, ge=0, le=60, description="So much after it; the alert does not wait for it.")
 
 
 class AlertSettings(BaseModel):
@@ -31,6 +39,9 @@ class AlertSettings(BaseModel):
     sinks: list[str] | None = Field(None, description="Names of the sinks that are told; default: all.")
     min_severity: Severity = Field("info", description="Incidents below it are not sent: info, warning or critical.")
     when: When | None = Field(None, description='Incidents that begin outside of it are not sent, e.g. "22:00-06:00".')
+    clip: ClipSettings | None = Field(
+        None, description="Keep a clip (MP4) of each alert that begins; {} takes the defaults. Off unless given."
+    )
     timezone: str | None = Field(None, description="IANA name for schedules and texts; default: this machine's own.")
 
     @field_validator("timezone")
@@ -88,9 +99,8 @@ class AlertPolicy:
             sinks,
             text,
             event.time,
-            None,
-            tuple(audience),
-            self.cooldown_s(event),
+            audience=tuple(audience),
+            cooldown_s=self.cooldown_s(event),
         )
 
     def cooldown_s(self, event: Event) -> float:

@@ -99,6 +99,8 @@ class _Reader:
         settings = {name: self._check(CameraSettings, it, ("cameras", name)) for name, it in entries["cameras"].items()}
         cameras = {name: self._camera(name, it, pipelines) for name, it in settings.items() if it is not None}
         specs = self._link(pipelines, models, sinks, frame)
+        for name, it in _some(settings).items():
+            links.check_clip(self._fault, name, it, None if frame is None else frame.alerts.clip)
         if self.faults or frame is None:
             raise ConfigError([message for _, message in sorted(set(self.faults))])
         good_sinks = _some(sinks)
@@ -152,17 +154,32 @@ class _Reader:
             pipeline = pipelines.get(watcher)
             if pipeline is not None:
                 links.check_places(self._fault, name, places, watcher, pipeline)
-        where = self._address(name, camera.source)
+        keys: Keys = ("cameras", name, "source")
+        source, record = camera.source, None
+        if isinstance(source, SourceSettings):
+            if source.record is not None:
+                record = self._record_address((*keys, "record"), source.record)
+            keys, source = (*keys, "analyze"), source.analyze
+        where = self._address(keys, source)
         if where is None:
             return None
         texts = {"file": where.target, "device": f"usb:{where.target}"}
         url = texts.get(where.scheme, where.url)
-        return SiteCamera(name, where, url, camera.transport, camera.analyze_fps, places, watchers)
+        hides = links.hides_something(camera)
+        return SiteCamera(name, where, url, camera.transport, camera.analyze_fps, places, watchers, record, hides)
 
-    def _address(self, name: str, source: str | SourceSettings) -> address.Address | None:
-        keys: Keys = ("cameras", name, "source")
-        if isinstance(source, SourceSettings):
-            keys, source = (*keys, "analyze"), source.analyze
+    def _record_address(self, keys: Keys, source: str) -> str | None:
+        where = self._address(keys, source)
+        if where is None or keys in self.vague:
+            return None
+        if where.scheme in ("file", "device"):
+            self._fault(
+                keys, "a record stream comes over the network, e.g. rtsp://; leave it out to take what is analyzed"
+            )
+            return None
+        return where.url
+
+    def _address(self, keys: Keys, source: str) -> address.Address | None:
         if keys in self.vague:
             return address.Address("file", target="(not set)")
         try:

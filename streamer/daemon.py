@@ -270,7 +270,7 @@ def _assemble(
     parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, tell)
     engine = Engine(parts)
     reporter = Reporter(engine, readers, models, outbox, metrics, clock)
-    web = Web(site.web, reporter.status, metrics, reporter.snapshot)
+    web = Web(site.web, reporter.status, metrics, reporter.snapshot, reporter.clip)
     return Daemon(site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, load)
 
 
@@ -293,6 +293,7 @@ def plans(
         sizes = [models.input_size(model) for pipeline in pipelines.values() for model in pipeline.models()]
         width = max((w for w, _ in sizes), default=416)
         height = max((h for _, h in sizes), default=416)
-        spec = CameraSpec(name, camera.url, camera.transport, camera.analyze_fps, width, height, realtime=True)
-        found.append(CameraPlan(spec, camera.places, pipelines))
+        what = (name, camera.url, camera.transport, camera.analyze_fps, width, height)
+        spec = CameraSpec(*what, record_url=camera.record_url, **site.kept(name))
+        found.append(CameraPlan(spec, camera.places, pipelines, site.clip(name)))
     return found

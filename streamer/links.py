@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from streamer.alerts import ClipSettings
 from streamer.errors import InputError
 from streamer.faults import nearest
 from streamer.inference.settings import ModelSpec
@@ -19,7 +20,7 @@ from streamer.pipeline import Detector, Pipeline
 from streamer.places import Places
 from streamer.rules.rule import Rule
 from streamer.schedule import zone
-from streamer.schema import ModelSettings
+from streamer.schema import CameraSettings, ModelSettings
 from streamer.yamlfile import Keys
 
 Fault = Callable[[Keys, str], None]
@@ -48,6 +49,26 @@ def check_places(fault: Fault, camera: str, places: Places, name: str, pipeline:
         if rule.ground_needed() and places.ground is None:
             message = f"needs meters, but camera {camera!r} has no ground plane: give cameras.{camera}.ground"
             fault(("pipelines", name, field), message)
+
+
+def check_clip(fault: Fault, name: str, camera: CameraSettings, clip: ClipSettings | None) -> None:
+    """A clip is what the camera sent, and a privacy mask is only drawn on decoded pictures: one excludes the other."""
+    if clip is not None and hides_something(camera):
+        message = (
+            f"alerts.clip keeps video as camera {name!r} sends it, and privacy mask "
+            f"{', '.join(_privacy_masks(camera))} of that camera would not be on it; remove one of the two"
+        )
+        fault(("cameras", name), message)
+
+
+def hides_something(camera: CameraSettings) -> bool:
+    """Whether a camera has a privacy mask: then nothing may be kept of it that is not masked."""
+    return bool(_privacy_masks(camera))
+
+
+def _privacy_masks(camera: CameraSettings) -> list[str]:
+    masks: Mapping[str, object] = getattr(camera, "masks", None) or {}  # cameras have no masks yet
+    return [name for name, mask in masks.items() if getattr(mask, "privacy", False)]
 
 
 def check_sinks(fault: Fault, name: str, pipeline: Pipeline, sinks: Iterable[str]) -> None:

@@ -35,7 +35,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """The daemon's counters, gauges and histograms; attributes are named like the metrics without ``streamer_``."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915 - a list of all metrics
         self.registry = registry = CollectorRegistry(auto_describe=True)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -58,7 +58,12 @@ class Metrics:
         self.bytes_received = counter("received_bytes", "Encoded video received", "camera")
         # frames: stage is decode, sample, slot, mailbox or analyze; outcome is ok, or the reason of the drop
         self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
+        self.decode_share = gauge("decode_share", "Share of all video that is decoded; 1 unless overloaded")
         self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
+        self.record_up = gauge("record_up", "1 while the record stream of a camera gives evidence", "camera")
+        self.evidence = counter(
+            "evidence", "Snapshots and clips by outcome: ok, or what was wrong", "camera", "kind", "outcome"
+        )
         # inference
         self.batch_size = _QuickHistogram(
             "streamer_batch_size",
@@ -91,8 +96,8 @@ class Metrics:
         self.dead_letters = gauge("dead_letters", "Alerts that a sink gave up", "sink")
         # the daemon
         self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
-        for outcome in ("applied", "refused"):  # there from the start: Prometheus sees no increase in a first sample
-            self.config_reloads.labels(outcome)
+        # there from the start: Prometheus sees no increase in a first sample
+        self.config_reloads.labels("applied"), self.config_reloads.labels("refused")
         self.process_cpu_seconds = counter("process_cpu_seconds", "CPU time of the daemon by stage", "stage")
         self.process_memory_bytes = gauge("process_memory_bytes", "Resident memory by process role", "role")
         self.start_time_seconds = gauge("start_time_seconds", "When the daemon started, UTC epoch")
@@ -140,7 +145,8 @@ class Metrics:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
             gauge.remove(camera)
-        self.level.remove_by_labels({"camera": camera})
+        for gauge in (self.level, self.record_up):
+            gauge.remove_by_labels({"camera": camera})
 
 
 class _Quick(MetricWrapperBase):

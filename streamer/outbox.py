@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streamer import ledger, log, retention
+from streamer import attachments, ledger, log, retention
 from streamer.alerts import Alert, Suppressed
 from streamer.clock import Clock
 from streamer.courier import Courier
@@ -107,10 +107,14 @@ class Outbox:
         """The snapshot of an alert lies at `path` (of `store.snapshot_path`), or will never come (None)."""
         known = None if path is None else self._store.snapshots / path.name
         try:
-            await self._store.write(lambda c: ledger.attach(c, alert_id, known))
+            await self._store.write(lambda c: attachments.attach(c, alert_id, known))
         finally:
             self._waiting.pop(alert_id, None)
             self._nudge(self._couriers)
+
+    async def attach_clip(self, alert_id: str, there: bool) -> None:
+        """The clip of an alert lies at `store.clip_path`, or will never come. The alert itself went long before."""
+        await self._store.write(lambda c: attachments.attach_clip(c, alert_id, there))
 
     async def camera_state(self, camera: str, online: bool) -> None:
         """A camera came or went, for sinks that keep its state (MQTT)."""
@@ -158,7 +162,8 @@ class Outbox:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        await self._store.write(lambda c: ledger.release_all(c, self._store.snapshot_path, frozenset(self._waiting)))
+        waiting = frozenset(self._waiting)
+        await self._store.write(lambda c: attachments.release_all(c, self._store.snapshot_path, waiting))
         self._running = True
         try:
             for name in self._sinks:
@@ -241,9 +246,12 @@ class Outbox:
         for alert_id in [alert_id for alert_id, until in self._waiting.items() if until < monotonic]:
             del self._waiting[alert_id]
         tidied = await self._store.write(lambda c: retention.tidy(c, self._settings, now))
-        limit = self._settings.max_snapshot_bytes
+        limit, clip_limit = self._settings.max_snapshot_bytes, self._settings.max_clip_bytes
         tidied.snapshots, tidied.bare = await self._store.write(
             lambda c: retention.sweep(c, self._store.snapshots, limit, now)
+        )
+        tidied.clips, _ = await self._store.write(
+            lambda c: retention.sweep(c, self._store.clips, clip_limit, now, "clip")
         )
         self._say(tidied)
 

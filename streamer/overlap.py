@@ -33,15 +33,15 @@ def area(boxes: Floats) -> Floats:
     return areas
 
 
-def join_lonely(iou: Floats, a: Floats, b: Floats, limits: tuple[float, float], sure: Floats | None = None) -> None:
+def join_lonely(iou: Floats, a: Floats, b: Floats, limits: tuple[float, Floats], sure: Floats | None = None) -> None:
     """Raise the overlap of boxes that have no better partner, are near and alike in size, to more than `least`.
 
     Args:
         iou: (n, m), changed in place.
         a: boxes (n, 4), where things should be.
         b: boxes (m, 4), where they were seen.
-        limits: the overlap that makes two boxes one thing, and how far apart the middles may be, in the longer side of
-            the box of `a`.
+        limits: the overlap that makes two boxes one thing, and for each box of `a` how far away the middle of its
+            partner may be, in its longer side, (n,).
         sure: which boxes of `b` may be joined, bool (m,); None: all.
     """
     least, reach = limits
@@ -57,7 +57,7 @@ def join_lonely(iou: Floats, a: Floats, b: Floats, limits: tuple[float, float], 
     tall, seen_tall = a[:, 3] - a[:, 1], b[:, 3] - b[:, 1]
     longer = np.maximum(np.maximum(a[:, 2] - a[:, 0], tall), 1e-9)
     apart = np.hypot(*np.moveaxis((a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2, -1, 0))
-    share = apart / longer[:, None] / reach
+    share = apart / (longer * reach[rows])[:, None]
     alike = np.maximum(tall[:, None], seen_tall[None]) < _ALIKE * np.minimum(tall[:, None], seen_tall[None])
     found = iou[np.ix_(rows, columns)]
     iou[np.ix_(rows, columns)] = np.where(alike & (share < 1.0), np.maximum(found, least * (2.0 - share)), found)
@@ -73,6 +73,10 @@ class WideIoU:
     sure: NDArray[Any] | None = None
     """For the next comparison only: which of the boxes seen may be joined so, bool (m,); None: all."""
 
+    fresh = 0
+    """For the next comparison only: so many boxes at the end of the first list are of things seen but once, and nobody
+    knows how those move; the others may be half as far from where they should be."""
+
     def __init__(self, buffer_ratio: float, least: float = 0.0) -> None:
         self._least = least
         out, across = 1.0 + buffer_ratio, -buffer_ratio
@@ -82,12 +86,14 @@ class WideIoU:
 
     def compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
         """As the library's, but for a look for infinite numbers: assignment itself refuses those."""
-        reach, sure, self.reach, self.sure = self.reach, self.sure, 0.0, None
+        reach, fresh, sure = self.reach, self.fresh, self.sure
+        self.reach, self.fresh, self.sure = 0.0, 0, None
         if len(boxes_1) == 0 or len(boxes_2) == 0:
             return np.zeros((len(boxes_1), len(boxes_2)))
         iou = self._compute(boxes_1, boxes_2)
         if reach > 0.0:
-            join_lonely(iou, boxes_1, boxes_2, (self._least, reach), sure)
+            reaches = np.where(np.arange(len(iou)) < len(iou) - fresh, reach / 2, reach)
+            join_lonely(iou, boxes_1, boxes_2, (self._least, reaches), sure)
         return iou
 
     def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:

@@ -36,7 +36,7 @@ _CAMERA = {
     "ground": {"points": [[0.3, 0.5], [0.7, 0.5], [0.9, 0.9], [0.1, 0.9]], "size_m": [5.0, 12.0]},
     "pipelines": ["surveillance"],
 }
-_RULES: dict[str, Any] = {"zones": ["yard"], "lines": ["entry"], "lanes": ["north"]}
+_RULES: dict[str, Any] = {"zones": ["yard"], "lines": ["entry"], "lanes": ["north"], "limit_kmh": 50.0}
 _SINKS: dict[str, dict[str, Any]] = {
     "alertmanager": {"url": "https://alertmanager.example.org:9093"},
     "apprise": {"urls": ["ntfy://${NTFY_TOPIC}"]},

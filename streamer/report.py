@@ -93,6 +93,13 @@ class Reporter:
                 return letter.alert.snapshot
         return None
 
+    def clip(self, alert_id: str) -> Path | None:
+        """The video of an alert that the page lists; None also while it is not there yet."""
+        for letter in self._letters:
+            if letter.alert.id == alert_id:
+                return letter.alert.clip if letter.alert.clip_ready else None
+        return None
+
     def _offered(self) -> dict[str, float]:
         """Every camera with the frames a second that are to be analyzed."""
         return {**self.upcoming, **{name: plan.spec.analyze_fps for name, plan in self.engine.plans.items()}}
@@ -106,13 +113,12 @@ class Reporter:
         state: CameraState = "frozen" if health.state == "live" and health.picture == "frozen" else health.state
         if state == "live" and self.engine.parts.vigil.overloaded:
             state = "overloaded"
-        words = CAUSES[health.cause] if health.cause is not None else ""
         fps = f" {health.fps:g} fps" if health.fps else ""
         return CameraStatus(
             name,
             state,
             cause=health.cause,
-            words=": ".join(part for part in (words, health.detail) if part),
+            words=_words(health.cause, health.detail),
             since=self.clock.time() - (now - health.at),
             # frames that only pass by are not analyzed: without a worker every answer is `unknown`
             last_frame_age_s=None if pace is None or self._blind() else now - pace.last_captured_at,
@@ -123,6 +129,7 @@ class Reporter:
             source=f"{health.width}x{health.height} {health.codec}{fps}" if health.width else "",
             session=health.session,
             retry_in_s=None if health.retry_at is None else max(0.0, health.retry_at - now),
+            record="" if health.record_cause is None else _words(health.record_cause, health.record_detail),
         )
 
     def _blind(self) -> bool:
@@ -182,10 +189,13 @@ class Reporter:
         """Events that were told and those that were not, newest first."""
         outcomes: dict[str, dict[str, str]] = {}
         pictures: dict[str, bool] = {}
+        clips: set[str] = set()
         for letter in self._letters:
             alert_id = letter.alert.id
             outcomes.setdefault(alert_id, {})[letter.sink] = _OUTCOMES.get(letter.status, "failed")
             pictures[alert_id] = letter.alert.snapshot is not None
+            if letter.alert.clip_ready:
+                clips.add(alert_id)
         rows = []
         for event in reversed(self.events):
             alert_id = alert_key(event)
@@ -199,6 +209,7 @@ class Reporter:
                     event.severity,
                     outcomes.get(alert_id, {}),
                     alert_id if pictures.get(alert_id) else None,
+                    alert_id if alert_id in clips else None,
                 )
             )
         return rows
@@ -217,3 +228,7 @@ class Reporter:
                 self._cpu[pid] = used.cpu_s
             self.metrics.process_memory_bytes.labels(role).set(memory)
         self._cpu = {pid: cpu_s for pid, cpu_s in self._cpu.items() if any(pid in ids for ids in self.pids().values())}
+
+
+def _words(cause: str | None, detail: str) -> str:
+    return ": ".join(part for part in (CAUSES[cause] if cause is not None else "", detail) if part)

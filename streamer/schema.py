@@ -65,6 +65,9 @@ class SourceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     analyze: str = Field(min_length=1, description="Address of the stream that is analyzed, often the sub-stream.")
+    record: str | None = Field(
+        None, min_length=1, description="Address of the stream that gives the evidence, often the main stream."
+    )
 
 
 class CameraSettings(BaseModel):
@@ -72,8 +75,8 @@ class CameraSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     source: Annotated[str, Field(min_length=1)] | SourceSettings = Field(
-        description="rtsp(s)://, http(s):// or other URL, /dev/video0 or usb:0, or a file; or {analyze: ADDRESS}. "
-        "${VAR} takes a value from the environment."
+        description="rtsp(s)://, http(s):// or other URL, /dev/video0 or usb:0, or a file; or {analyze: ADDRESS, "
+        "record: ADDRESS}. ${VAR} takes a value from the environment."
     )
     transport: Literal["tcp", "udp"] = Field("tcp", description="How RTSP carries its packets: tcp or udp.")
     analyze_fps: float = Field(5.0, gt=0, le=60, description="Frames that are analyzed, per second.")

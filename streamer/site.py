@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
-from streamer.alerts import AlertSettings
+from streamer.alerts import AlertSettings, ClipSettings
 from streamer.errors import ConfigError, InputError, SourceError
 from streamer.health import VigilSettings
 from streamer.inference.settings import InferenceSettings, ModelSpec
@@ -33,6 +33,17 @@ _RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds"
 """What a reload can change; all else takes effect at the next start."""
 
 
+_WAITING_S = 4.0
+"""So many seconds of video are kept beyond what evidence shows: orders wait for the last second, and for their turn."""
+
+
+class Kept(TypedDict):
+    """Fields of a CameraSpec."""
+
+    ring_bytes: int
+    ring_s: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteCamera:
     """One camera of a site."""
@@ -48,6 +59,15 @@ class SiteCamera:
     places: Places
     pipelines: tuple[str, ...]
     """Names of the pipelines that watch it."""
+    record_url: str | None = field(default=None, repr=False)
+    """Of the stream that gives the evidence, with its password; None: the analyzed one does."""
+    discreet: bool = False
+    """Part of its picture must not be seen: no clip may be made of what it sends."""
+
+    @property
+    def has_packets(self) -> bool:
+        """Whether it sends encoded video that could be kept (local cameras and files do not)."""
+        return self.record_url is not None or self.address.scheme not in ("device", "file")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +116,26 @@ class Site:
             raise ConfigError(faults)
         return built
 
+    def clip(self, camera: str) -> ClipSettings | None:
+        """The clips that are made of a camera's alerts; None: none."""
+        settings = self.cameras[camera]
+        return self.alerts.clip if settings.has_packets and not settings.discreet else None
+
+    def kept(self, camera: str) -> Kept:
+        """How much of what a camera sends its reader keeps for evidence: nothing, unless something asks for it."""
+        clip = self.clip(camera)
+        if clip is None and self.cameras[camera].record_url is None:
+            return {"ring_bytes": 0, "ring_s": 0.0}
+        shown_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
+        return {"ring_bytes": int(self.ingest.ring_megabytes * 1e6), "ring_s": shown_s + _WAITING_S}
+
     def same_camera(self, old: Site, camera: str) -> bool:
         """Whether a camera, its pipelines and their models are what they were in another site."""
         if self.prints["cameras"].get(camera) != old.prints["cameras"].get(camera):
             return False
         if self.alerts.timezone != old.alerts.timezone:  # schedules of rules are in it
+            return False
+        if self.alerts.clip != old.alerts.clip:  # its reader keeps as much as they need
             return False
         for name in self.cameras[camera].pipelines:
             if self.prints["pipelines"][name] != old.prints["pipelines"].get(name):
@@ -200,7 +235,7 @@ def shown(
     values["cameras"] = {name: camera.model_dump(mode="json", by_alias=True) for name, camera in cameras.items()}
     for camera in values["cameras"].values():
         source = camera["source"]
-        camera["source"] = _bare(source) if isinstance(source, str) else {k: _bare(v) for k, v in source.items()}
+        camera["source"] = _bare(source) if isinstance(source, str) else {k: v and _bare(v) for k, v in source.items()}
     values["pipelines"] = {
         name: {"use": data["pipelines"][name]["use"], **pipeline.model_dump(mode="json", by_alias=True)}
         for name, pipeline in pipelines.items()

@@ -124,6 +124,7 @@ class Tracker:
         step_s = 0.0 if self._before_at is None else time - self._before_at
         # for boxes that are no flash of the detector only: in the first comparison, of the more confident boxes
         self._overlap.reach = min(_REACH_S * step_s, _FARTHEST)
+        self._overlap.fresh = self._matching.fresh  # new ones come last
         self._overlap.sure = confidence[confidence >= self._settings.high_confidence] >= _SURE
         numbers = self._matching.update(boxes * _SCALE, confidence, known)
         # plain lists: reading an array number by number costs more than all the rest of this loop

@@ -10,7 +10,9 @@ _LOST = {
     "camera_offline": ("is offline", "blind since"),
     "camera_frozen": ("shows a frozen picture", "since"),
     "camera_tampered": ("may be covered or turned away", "since"),
+    "camera_runaway": ("sends too many frames", "since"),
 }
+_OVER = {"camera_offline": "is back", "camera_runaway": "keeps to its rate again"}
 
 
 def sentence(event: Event, zone: tzinfo | None = None) -> str:
@@ -66,7 +68,7 @@ def _of_system(event: Event, zone: tzinfo | None) -> str:
     if event.kind in _LOST:
         state, blind = _LOST[event.kind]
         if event.state == "end":
-            over = "is back" if event.kind == "camera_offline" else "shows a live picture again"
+            over = _OVER.get(event.kind, "shows a live picture again")
             return f"camera {event.camera} {over} after {lasted}{_because(event)}"
         return f"camera {event.camera} {state}{f': {words}' if words else ''}; {blind} {since}"
     if event.kind == "overloaded":

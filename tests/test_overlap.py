@@ -53,7 +53,7 @@ def box(x: float, height: float = 30.0) -> tuple[float, float, float, float]:
 
 def test_lone_boxes_within_reach_are_joined_and_the_nearer_the_more() -> None:
     measure = WideIoU(0.3, least=0.2)
-    measure.reach = 1.0
+    measure.reach, measure.fresh = 1.0, 2
     a, b = np.array([box(0.0), box(500.0)]), np.array([box(25.0), box(515.0)])
     iou = measure.compute(a, b)
     assert iou[0, 0] == pytest.approx(0.2 * (2 - 25 / 30))
@@ -73,15 +73,24 @@ def test_lone_boxes_within_reach_are_joined_and_the_nearer_the_more() -> None:
 )
 def test_others_are_not_joined(a: list[tuple[float, ...]], b: list[tuple[float, ...]], why: str) -> None:
     measure, plain = WideIoU(0.3, least=0.2), WideIoU(0.3)
-    measure.reach = 1.0
+    measure.reach, measure.fresh = 1.0, len(a)
     assert measure.compute(np.array(a), np.array(b)).tolist() == plain.compute(np.array(a), np.array(b)).tolist(), why
 
 
 def test_who_passes_somebody_is_still_found() -> None:
     measure = WideIoU(0.3, least=0.2)
-    measure.reach = 1.0
+    measure.reach, measure.fresh = 2.0, 0
     runner, other = box(0.0), box(8.0)
     iou = measure.compute(np.array([runner, other]), np.array([box(8.5), box(25.0)]))
     rows, columns = linear_sum_assignment(iou, maximize=True)
     assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (1, 0)]
     assert iou[0, 1] >= 0.2
+
+
+def test_what_is_known_to_stand_reaches_half_as_far_and_what_is_not_sure_is_not_joined() -> None:
+    measure = WideIoU(0.3, least=0.2)
+    a, b = np.array([box(0.0), box(500.0)]), np.array([box(25.0), box(525.0)])
+    measure.reach, measure.fresh = 1.0, 1
+    assert (measure.compute(a, b) >= 0.2).tolist() == [[False, False], [False, True]]
+    measure.reach, measure.fresh, measure.sure = 1.0, 2, np.array([True, False])
+    assert (measure.compute(a, b) >= 0.2).tolist() == [[True, False], [False, False]]

@@ -13,6 +13,7 @@ from streamer.config import parse_site
 PAGES = (
     "README.md",
     *(f"docs/{name}.md" for name in ("architecture", "benchmarks", "configuration", "dependencies", "evaluation")),
+    "docs/traffic.md",
 )
 
 

@@ -132,7 +132,7 @@ class _Bench:
             say(table.floor_text(floors, run, both))
             found["floor"] = {"before": floors[0].to_json(), "after": floors[1].to_json(), "mean": both.to_json()}
             if run is not None:
-                found["ratio_to_bare"], found["ratio_to_plain"] = table.ratios(run, both)
+                found["ratios"] = {what: round(ratio, 3) for what, ratio in table.ratios(run, both).items()}
         return found
 
     def _floor(self, source: Path | str) -> floor.Floor:

@@ -92,7 +92,10 @@ class Thing:
     def back(self, seconds: float) -> Sighting | None:
         """The latest sighting that is at least that much older than the last one; None if it is not so old."""
         limit = self.last.time - seconds + 1e-6  # capture times are floats: 0.2 s five times over is not 1 s
-        return next((one for one in reversed(self.path) if one.time <= limit), None)
+        for one in reversed(self.path):
+            if one.time <= limit:
+                return one
+        return None
 
     def since(self, start: Sighting) -> list[Sighting]:
         """The sightings from that one on."""

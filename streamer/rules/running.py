@@ -89,7 +89,8 @@ class _Runs(Judge):
                 yield self._event("end", frame.time, thing, run, 0.0)
 
     def _judge(self, time: float, thing: Thing, aspect: float) -> Iterator[Event]:
-        pace = speed(thing, self._rule.min_seconds, aspect, self._ground)
+        slow = _END_SHARE * self._least
+        pace = speed(thing, self._rule.min_seconds, aspect, self._ground, slow)
         if pace is None:
             return  # too young, or not seen for a while: nothing can be said
         run = self._runs.get(thing.number)
@@ -100,7 +101,7 @@ class _Runs(Judge):
             run = self._runs[thing.number] = _Run(Latch(0.0, self._rule.end_seconds))
         zone = self._zone(thing)
         ready = fast and zone is not None and self._rule.holds_at(time)
-        change = run.latch.update(time, self._paths.known, ready, pace.value < _END_SHARE * self._least)
+        change = run.latch.update(time, self._paths.known, ready, pace.value < slow)
         if change == "begin":
             run.started, run.zone, run.fastest = pace.since, zone, 0.0
         run.fastest = max(run.fastest, pace.value)

@@ -18,6 +18,8 @@ from streamer.rules.path import Box, Sighting, Thing
 
 HOLE_S = 1.1
 """Between sightings that lie further apart than this nobody knows how it moved."""
+_LEAST_TALL = 0.7
+"""The median height of the boxes is hardly ever a smaller share of the usual height."""
 _EDGE = 0.005
 """An edge of a box this near to the picture's is where the picture ends, not where the thing does."""
 
@@ -39,7 +41,7 @@ def span_s(least_s: float) -> float:
     return max(least_s, HOLE_S) + HOLE_S
 
 
-def speed(thing: Thing, least_s: float, aspect: float, ground: Ground | None) -> Speed | None:
+def speed(thing: Thing, least_s: float, aspect: float, ground: Ground | None = None, slow: float = 0.0) -> Speed | None:
     """How fast a thing moved over the last `least_s` seconds.
 
     Args:
@@ -47,6 +49,7 @@ def speed(thing: Thing, least_s: float, aspect: float, ground: Ground | None) ->
         least_s: how long it is watched for, seconds; longer where frames are rare, so that there are two halves.
         aspect: width of the frame over its height.
         ground: the camera's ground plane.
+        slow: below this the speed need not be exact: most people walk, and that is soon seen.
 
     Returns:
         None if it was not seen for long enough, or with a hole.
@@ -56,6 +59,10 @@ def speed(thing: Thing, least_s: float, aspect: float, ground: Ground | None) ->
         start = thing.back(last.time - start.time + 1e-3)  # rare frames: one more, so that there are two halves
     if start is None:
         return None
+    if ground is None and thing.tall > 0.0:
+        most = _shift(start.box, last.box, aspect) / (_LEAST_TALL * thing.tall) / (last.time - start.time)
+        if most < slow:
+            return Speed(most, start.time, thing.tall)
     path = thing.since(start)
     if any(b.time - a.time > HOLE_S for a, b in itertools.pairwise(path)):
         return None

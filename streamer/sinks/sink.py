@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,6 +43,15 @@ class Alert:
     """Begin only: all sinks that the incident concerns, also those that only want its end."""
     cooldown_s: float = 0.0
     """Begin only: nothing is sent if an alert of the same key is nearer than this in capture time, in seconds."""
+    clip: Path | None = None
+    """Where its video evidence is, or will be some seconds after the alert."""
+    clip_ready: bool = False
+    """Whether the clip is there."""
+
+    @property
+    def clip_link(self) -> str:
+        """Where the status page serves the clip once it is there, relative to the page."""
+        return f"alerts/{quote(self.id, safe='')}/clip.mp4"
 
     def row(self) -> dict[str, Any]:
         """The alert as a JSON object: the event's row of the events file, and `alert` with what is more."""
@@ -51,6 +61,9 @@ class Alert:
             "text": self.text,
             "created": rfc3339(self.created_at),
             "snapshot": None if self.snapshot is None else self.snapshot.name,
+            "clip": None
+            if self.clip is None
+            else {"file": self.clip.name, "path": self.clip_link, "ready": self.clip_ready},
         }
         return {**self.event.row(live=True), "alert": extras}
 
@@ -70,6 +83,10 @@ class SinkSettings(BaseModel):
     )
     expire_seconds: float = Field(
         86400.0, gt=0, description="An alert that could not be delivered for so long becomes a dead letter."
+    )
+
+    step_aside_after: int = Field(
+        8, ge=1, description="An alert that failed so often lets those of other incidents pass while it is retried."
     )
 
     def wants(self, event: Event) -> bool:

@@ -83,6 +83,8 @@ def _troubles(status: Status) -> Iterable[tuple[str, str, str]]:
         if camera.cause is not None or camera.state == "frozen" or not camera.analysed:
             starting = camera.cause is None and camera.state == "connecting"
             yield "warn" if starting or camera.analysed else "bad", camera.name, _story(camera, status.now)
+        if camera.record:
+            yield "warn", camera.name, f"record stream: {camera.record}; snapshots show the analyzed stream"
     for part in status.parts:
         if part.state != "ok":
             restarts = f" ({count(part.restarts, 'restart')})" if part.restarts else ""
@@ -140,6 +142,8 @@ def _alerts(status: Status) -> str:
 def _alert(alert: AlertRow, now: float) -> str:
     link = None if alert.snapshot is None else f"alerts/{quote(alert.snapshot, safe='')}/snapshot.jpg"
     picture = f'<a class="shot" href="{link}"><img src="{link}" alt="" loading="lazy"></a>' if link else ""
+    film = None if alert.clip is None else f"alerts/{quote(alert.clip, safe='')}/clip.mp4"
+    video = f' · <a href="{film}">clip</a>' if film else ""
     outcomes = " · ".join(
         f'<span class="{"bad" if outcome in _BAD_DELIVERY else "to"}">{_e(sink)} {_e(outcome)}</span>'
         for sink, outcome in alert.sinks.items()
@@ -148,7 +152,7 @@ def _alert(alert: AlertRow, now: float) -> str:
         f'<li class="{_e(alert.severity)}"><time datetime="{rfc3339(alert.time)}">{clock(alert.time, now)}</time>'
         f'<span class="what">{_e(alert.sentence)}'
         f"<small><b>{_e(alert.camera)}</b> · {_e(alert.kind)} · {_e(alert.severity)}"
-        f"{' · ' + outcomes if outcomes else ''}</small></span>"
+        f"{' · ' + outcomes if outcomes else ''}{video}</small></span>"
         f"{picture}</li>"
     )
 

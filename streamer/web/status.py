@@ -47,6 +47,8 @@ class CameraStatus:
     """Number of the connection, from 1."""
     retry_in_s: float | None = None
     """Until the next attempt to connect."""
+    record: str = ""
+    """What is wrong with the stream that gives the evidence; empty: nothing, or there is none."""
 
     @property
     def analysed(self) -> bool:
@@ -98,6 +100,8 @@ class AlertRow:
     """By sink what became of it: delivered, waiting, failed."""
     snapshot: str | None = None
     """The id under which `/alerts/<id>/snapshot.jpg` has its picture; None: there is none."""
+    clip: str | None = None
+    """The id under which `/alerts/<id>/clip.mp4` has its video; None: there is none, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,9 @@ class Status:
         scrub = log.secrets.scrub
         return replace(
             self,
-            cameras=tuple(replace(c, words=scrub(c.words), source=scrub(c.source)) for c in self.cameras),
+            cameras=tuple(
+                replace(c, words=scrub(c.words), source=scrub(c.source), record=scrub(c.record)) for c in self.cameras
+            ),
             parts=tuple(replace(p, detail=scrub(p.detail)) for p in self.parts),
             sinks=tuple(
                 replace(s, last_error=None if s.last_error is None else scrub(s.last_error)) for s in self.sinks

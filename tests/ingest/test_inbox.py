@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,8 +28,17 @@ def desk():
 
 def handover(post, **change):
     generation = post.pool.write(1, np.full((16, 24, 3), 9, np.uint8))
-    told = Handover(1, generation, 24, 16, 2, 5, captured_at=999.5, pts=3.0, gap_s=0.0)._replace(**change)
+    told = Handover(1, generation, 24, 16, 2, 5, captured_at=999.5, pts=3.0, gap_s=0.0, late_s=0.02)._replace(**change)
     return Message({"op": "frame", "pool": 4}, told.pack())
+
+
+def test_how_late_each_frame_was_is_passed_on(desk):
+    inbox, post, _, _, _ = desk
+    late = []
+    inbox._ears = replace(inbox._ears, on_late=late.append)
+    assert inbox.frame(post, handover(post, late_s=0.3))
+    assert not inbox.frame(post, handover(post, late_s=-1.0))
+    assert late == [0.3]
 
 
 def test_a_frame(desk):
@@ -57,6 +68,9 @@ def test_a_frame(desk):
         {"captured_at": float("nan")},
         {"pts": float("inf")},
         {"gap_s": float("nan")},
+        {"late_s": float("nan")},
+        {"late_s": float("inf")},
+        {"late_s": -1.0},
         {"session": 2**64 - 1},
     ],
 )

@@ -177,3 +177,28 @@ def test_a_person_who_is_still_seen_is_not_taken_over() -> None:
     walk.see_for(tracks((1, HERE)), 1.0)
     one, two = walk.see(tracks((1, HERE), (2, person(0.51, 0.8)), age_s=0.1))
     assert one.number != two.number
+
+
+def test_a_box_that_ends_at_the_hips_does_not_lift_the_feet() -> None:
+    walk = Walk()
+    (thing,) = walk.see_for(tracks((1, (0.45, 0.5, 0.55, 0.8))), 1.0)
+    for bottom in (0.65, 0.8, 0.65, 0.65, 0.8):
+        walk.see(tracks((1, (0.45, 0.5, 0.55, bottom))))
+        assert thing.foot == (pytest.approx(0.5), pytest.approx(0.8, abs=0.05)), bottom
+    walk.see_for(tracks((1, (0.45, 0.5, 0.55, 0.65))), 8.0)  # for so long: it is what there is to see
+    assert thing.foot[1] == pytest.approx(0.65, abs=0.02)
+
+
+def test_a_box_without_a_head_leaves_the_feet_where_they_are() -> None:
+    walk = Walk()
+    (thing,) = walk.see_for(tracks((1, (0.45, 0.5, 0.55, 0.8))), 1.0)
+    walk.see(tracks((1, (0.45, 0.65, 0.55, 0.8))))
+    assert thing.foot[1] == pytest.approx(0.8)
+
+
+def test_who_walks_away_gets_smaller_and_stays_on_their_feet() -> None:
+    walk = Walk()
+    for i in range(30):
+        height = 0.4 * 0.96**i
+        (thing,) = walk.see(tracks((1, (0.45, 0.4, 0.55, 0.4 + height))))
+        assert thing.foot[1] == pytest.approx(0.4 + height)

