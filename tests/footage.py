@@ -266,9 +266,7 @@ def main() -> None:
         model = detector(data, Path(folder))
         for analyze_fps in (5.0, 10.0):
             for sight in ("detector", FUSED):
-                print(campus_table(data, model, analyze_fps, sight)[0], end="
-
-")
+                print(campus_table(data, model, analyze_fps, sight)[0], end="\n\n")
 
 
 if __name__ == "__main__":
