@@ -62,6 +62,7 @@ _HEAD = """\
 # Keys that begin with x- are ignored: a place for anchors.
 """
 _WIDTH = 118
+_LABEL = "motion"
 
 
 def schema() -> dict[str, Any]:
@@ -141,6 +142,9 @@ def _pipelines() -> Iterator[str]:
                 yield f"    {name}: {_flow(settings.model_dump(mode='json')[name])}"
             else:
                 given = {key: value for key, value in _RULES.items() if key in rule.model_fields}
+                labels = rule.model_validate(given).model_dump().get("labels")
+                if labels and _LABEL not in labels:  # the detector of this page knows nothing else
+                    given["labels"] = [*labels, _LABEL]
                 yield f"    {name}:"
                 yield from _entries(rule.model_validate(given), given, "      ")
 

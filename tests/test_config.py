@@ -310,28 +310,33 @@ def test_what_sends_no_packets_has_no_clips() -> None:
     assert site_of(text).clip("gate") is None
 
 
-def test_a_clip_excludes_a_privacy_mask() -> None:
-    """Cameras have no masks yet; this is what `check` says once they do."""
-    from types import SimpleNamespace
-
-    from streamer import links
-    from streamer.alerts import ClipSettings
-
-    said: list[tuple[object, str]] = []
-    masked = SimpleNamespace(masks={"window": SimpleNamespace(privacy=True), "tree": SimpleNamespace(privacy=False)})
-    links.check_clip(lambda keys, words: said.append((keys, words)), "gate", masked, ClipSettings())  # type: ignore[arg-type]
-    ((keys, words),) = said
-    assert keys == ("cameras", "gate")
-    assert "alerts.clip" in words
-    assert "privacy mask window" in words
-    assert "'gate'" in words
-    for camera, clip in (
-        (masked, None),
-        (SimpleNamespace(masks={}), ClipSettings()),
-        (SimpleNamespace(), ClipSettings()),
-    ):
-        links.check_clip(lambda keys, words: said.append((keys, words)), "gate", camera, clip)  # type: ignore[arg-type]
-    assert len(said) == 1
+def test_a_clip_excludes_a_privacy_mask(tmp_path: Path) -> None:
+    camera = """
+cameras:
+  gate:
+    source: rtsp://a/b
+    zones: {yard: [[0, 0], [1, 0], [1, 1]]}
+    pipelines: [surveillance]
+"""
+    masks = """
+    masks:
+      window: {polygon: [[0, 0], [0.2, 0], [0.2, 0.2]], privacy: true}
+      tree: {polygon: [[0, 0], [0.2, 0], [0.2, 0.2]], ignore: [motion]}
+"""
+    rest = """
+pipelines: {surveillance: {use: surveillance, intrusion: {zones: [yard]}}}
+"""
+    clip = """
+alerts: {clip: {before_seconds: 3}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse_site(camera + masks + rest + clip, tmp_path)
+    (fault,) = caught.value.faults
+    assert "cameras.gate" in fault
+    assert "alerts.clip" in fault
+    assert "privacy mask window" in fault
+    for text in (camera + masks + rest, camera + rest + clip):
+        assert parse_site(text, tmp_path).cameras["gate"].name == "gate"
 
 
 @pytest.mark.parametrize(
