@@ -21,7 +21,7 @@ from streamer.places import Places
 from streamer.rules.rule import Rule
 from streamer.schedule import zone
 from streamer.schema import CameraSettings, ModelSettings
-from streamer.sources.privacy import share_hidden
+from streamer.sources.patch import share_hidden
 from streamer.yamlfile import Keys
 
 _MOST_HIDDEN = 0.99

@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from streamer import attachments, ledger, log, retention
@@ -296,10 +295,3 @@ class Outbox:
 
     def _lifetime_s(self, sink: str) -> float:
         return self._sinks[sink].settings.expire_seconds if sink in self._sinks else _DAY_S
-
-
-def describe(letter: Letter) -> str:
-    """A letter as one line for `streamer outbox list`."""
-    at = datetime.fromtimestamp(letter.alert.created_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    tail = f" ({letter.attempts} attempts; {letter.error})" if letter.error else ""
-    return f"{at} {letter.status:<9} {letter.sink:<12} {letter.alert.id}: {letter.alert.text}{tail}"

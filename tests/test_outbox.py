@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from streamer import ledger
 from streamer.clock import FakeClock, settle
+from streamer.commands import delivery
 from streamer.errors import SinkBusy, SinkError, SinkRejected, StoreError
 from streamer.metrics import Metrics
-from streamer.outbox import Outbox, OutboxSettings, describe
+from streamer.outbox import Outbox, OutboxSettings
 from streamer.sinks.sink import SinkSettings
 from streamer.store import Store
 from tests.alerting import EPOCH, ListSink, alert, down
@@ -130,7 +131,7 @@ async def test_backoff_grows_to_five_minutes_with_jitter(tmp_path, rare_upkeep):
         assert len({round(pause / expected, 3) for pause, expected in zip(pauses, (1, 2, 5, 10), strict=False)}) > 1
         (letter,) = ledger.list_letters(tmp_path)
         assert (letter.attempts, letter.error) == (len(attempts), "the receiver is down")
-        assert "the receiver is down" in describe(letter)
+        assert "the receiver is down" in delivery.describe(letter)
 
 
 @pytest.fixture
