@@ -23,11 +23,10 @@ from pydantic import Field
 from streamer.errors import InputError
 from streamer.events import Event
 from streamer.places import Places, Zone
+from streamer.rules.distance import Box, apart, covers, gap
 from streamer.rules.ground import Ground, Region
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
-
-Box = tuple[float, float, float, float]
 
 _PERIOD_S = 0.5
 _STEP_S = 2.0
@@ -217,7 +216,7 @@ class _Watching(Judge):
             if not born_at - _BROUGHT_S <= at <= born_at + _PERIOD_S:
                 continue
             for track_id, box in who:
-                away = _gap(box, region.box, aspect) / max(box[3] - box[1], 1e-6)
+                away = gap(box, region.box, aspect) / max(box[3] - box[1], 1e-6)
                 if away <= min(_REACH, nearest.get(track_id, (np.inf,))[0]):
                     nearest[track_id] = (away, at, box)
         least = min((away for away, _, _ in nearest.values()), default=0.0)
@@ -252,12 +251,7 @@ class _Watching(Judge):
         for track_id, box in now.items():
             new = track_id not in before and track_id not in thing.owners
             alike = abs(box[3] - box[1] - tall) <= _HEIR_SIZE * tall
-            if (
-                new
-                and alike
-                and not _covers(thing.region.box, box)
-                and _apart(last, box, aspect) <= _HEIR_HEIGHTS * tall
-            ):
+            if new and alike and not covers(thing.region.box, box) and apart(last, box, aspect) <= _HEIR_HEIGHTS * tall:
                 return track_id
         return None
 
@@ -265,7 +259,7 @@ class _Watching(Judge):
         now = dict(people)
         for track_id, (_, last) in thing.owners.items():
             far = self._rule.owner_heights * (last[3] - last[1])
-            if _apart(last, thing.region.box, aspect) > far:
+            if apart(last, thing.region.box, aspect) > far:
                 continue
             if track_id in now:
                 return True
@@ -310,20 +304,3 @@ def _first(zones: list[Zone], foot: NDArray[Any]) -> str | None:
 def _overlap(a: Region, b: Region) -> float:
     """Shared cells as a share of the smaller region."""
     return len(np.intersect1d(a.cells, b.cells, assume_unique=True)) / min(len(a.cells), len(b.cells))
-
-
-def _covers(a: Box, b: Box) -> bool:
-    """Whether more than half of b lies within a."""
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    return wide > 0 and high > 0 and wide * high > 0.5 * (b[2] - b[0]) * (b[3] - b[1])
-
-
-def _gap(a: Box, b: Box, aspect: float) -> float:
-    """Between the edges of two boxes, in frame heights; 0 where they touch."""
-    across = max(a[0] - b[2], b[0] - a[2], 0.0) * aspect
-    return float(np.hypot(across, max(a[1] - b[3], b[1] - a[3], 0.0)))
-
-
-def _apart(a: Box, b: Box, aspect: float) -> float:
-    """Between the foot points of two boxes, in frame heights."""
-    return float(np.hypot((a[0] + a[2] - b[0] - b[2]) / 2 * aspect, a[3] - b[3]))

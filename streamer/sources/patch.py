@@ -1,5 +1,6 @@
-"""Polygons as pixels: what a privacy mask covers at one size of picture. Numpy only; `privacy` blackens it, and `links`
-asks how much there would be left to see.
+"""Polygons as pixels: what a privacy mask covers at one size of picture.
+
+Numpy only; `privacy` blackens it, and `links` asks how much there would be left to see.
 """
 
 from __future__ import annotations
