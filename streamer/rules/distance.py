@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 as fractions of the frame."""
+
+
+def box_of(values: NDArray[Any]) -> Box:
+    """The box in a row of four numbers."""
+    x1, y1, x2, y2 = values.tolist()
+    return x1, y1, x2, y2
 
 
 def covers(a: Box, b: Box) -> bool:

@@ -32,6 +32,6 @@ def test_the_gap_is_between_edges_in_heights() -> None:
 
 
 def test_feet_are_apart_in_heights() -> None:
-    assert apart(A, A, 1.5) == 0.0
+    assert apart(A, A, 1.5) == pytest.approx(0.0)
     assert apart(A, (0.4, 0.2, 0.6, 0.6), 1.5) == pytest.approx(0.3)
     assert apart(A, (0.2, 0.2, 0.4, 0.9), 1.5) == pytest.approx(0.3)
