@@ -293,12 +293,7 @@ def plans(
         sizes = [models.input_size(model) for pipeline in pipelines.values() for model in pipeline.models()]
         width = max((w for w, _ in sizes), default=416)
         height = max((h for _, h in sizes), default=416)
-        spec = CameraSpec(
-            name,
-            *(camera.url, camera.transport, camera.analyze_fps, width, height),
-            realtime=True,
-            privacy=camera.places.hidden(),
-            tamper=camera.tamper,
-        )
+        read = (camera.url, camera.transport, camera.analyze_fps, width, height)
+        spec = CameraSpec(name, *read, privacy=camera.places.hidden(), tamper=camera.tamper)
         found.append(CameraPlan(spec, camera.places, pipelines))
     return found
