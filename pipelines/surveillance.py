@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from streamer import AbandonedObject, Camera, Detector, Event, Intrusion, Loitering, Pipeline, Reading, Tracker
+from streamer import (
+    AbandonedObject,
+    Camera,
+    Crowd,
+    Detector,
+    Event,
+    Intrusion,
+    LineCrossing,
+    Loitering,
+    Occupancy,
+    Pipeline,
+    Reading,
+    Running,
+    Tailgating,
+    Tracker,
+)
 
 
 class Surveillance(Pipeline):
-    """Watches zones for people."""
+    """Watches zones and lines for people."""
 
     detector: Detector = Detector("motion")
     """Name of the model that finds people."""
@@ -16,6 +31,16 @@ class Surveillance(Pipeline):
     """Somebody enters a zone and stays."""
     loitering: Loitering | None = None
     """Somebody stays in a zone for long."""
+    running: Running | None = None
+    """Somebody runs."""
+    crowd: Crowd | None = None
+    """Many people gather."""
+    line_crossing: LineCrossing | None = None
+    """Somebody or something crosses a line; counted by class and direction."""
+    tailgating: Tailgating | None = None
+    """Somebody slips through close behind another."""
+    occupancy: Occupancy | None = None
+    """How many are in a zone, who comes and goes, and whether there are too many."""
     abandoned: AbandonedObject | None = None
     """Somebody leaves a thing behind."""
 

@@ -8,7 +8,7 @@ writes the alert; `rehearse` plays the same in memory, on the events' own time.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -18,7 +18,15 @@ from streamer.schedule import When, zone
 from streamer.sinks.sink import Alert, SinkSettings
 from streamer.wording import sentence
 
-__all__ = ["Alert", "AlertPolicy", "AlertSettings", "Suppressed", "alert_key"]
+__all__ = ["Alert", "AlertPolicy", "AlertSettings", "ClipSettings", "Suppressed", "alert_key"]
+
+
+class ClipSettings(BaseModel):
+    """Video evidence: the seconds round the moment that decided, as the camera sent them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    before_seconds: float = Field(5.0, ge=0, le=60, description="At least so much before the moment that decided.")
+    after_seconds: float = Field(5.0, ge=0, le=60, description="So much after it; the alert does not wait for it.")
 
 
 class AlertSettings(BaseModel):
@@ -31,6 +39,9 @@ class AlertSettings(BaseModel):
     sinks: list[str] | None = Field(None, description="Names of the sinks that are told; default: all.")
     min_severity: Severity = Field("info", description="Incidents below it are not sent: info, warning or critical.")
     when: When | None = Field(None, description='Incidents that begin outside of it are not sent, e.g. "22:00-06:00".')
+    clip: ClipSettings | None = Field(
+        None, description="Keep a clip (MP4) of each alert that begins; {} takes the defaults. Off unless given."
+    )
     timezone: str | None = Field(None, description="IANA name for schedules and texts; default: this machine's own.")
 
     @field_validator("timezone")
@@ -45,15 +56,27 @@ class Suppressed:
     """Why nobody is told of an event."""
 
     reason: str
-    """One of severity, schedule, no_sink, state, cooldown, duplicate, unbegun; a label of metrics."""
+    """One of disarmed, severity, schedule, no_sink, state, cooldown, duplicate, unbegun; a label of metrics."""
     event: Event | None = None
 
 
 class AlertPolicy:
-    """Decides on every event; one per configuration."""
+    """Decides on every event; one per configuration.
 
-    def __init__(self, settings: AlertSettings, sinks: Mapping[str, SinkSettings] | None = None):
+    Args:
+        settings: defaults.
+        sinks: the settings of each, by name.
+        armed: whether people wanted to be told of a camera at a time, UTC epoch in seconds (see `arming`).
+    """
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        sinks: Mapping[str, SinkSettings] | None = None,
+        armed: Callable[[str, float], bool] = lambda camera, time: True,
+    ):
         self.settings = settings
+        self._armed = armed
         self._sinks = dict(sinks or {})
         self._zone = zone(settings.timezone)
         self._told: set[str] = set()
@@ -70,6 +93,8 @@ class AlertPolicy:
             return Suppressed("no_sink", event)
         audience = named
         if event.state == "begin":
+            if event.pipeline != SYSTEM and not self._armed(event.camera, event.time):
+                return Suppressed("disarmed", event)
             default = self.settings.min_severity
             audience = [name for name in named if self._sinks[name].admits(event.severity, default)]
             if not audience:
@@ -88,9 +113,8 @@ class AlertPolicy:
             sinks,
             text,
             event.time,
-            None,
-            tuple(audience),
-            self.cooldown_s(event),
+            audience=tuple(audience),
+            cooldown_s=self.cooldown_s(event),
         )
 
     def cooldown_s(self, event: Event) -> float:

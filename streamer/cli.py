@@ -132,12 +132,41 @@ def _add_camera_commands(command: Add) -> None:
     made.add_argument("url", metavar="URL", help="of the camera, as in a configuration")
     made.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long to look (default 10)")
     made.add_argument("--transport", choices=("tcp", "udp"), default="tcp", help="for RTSP (default tcp)")
+    made = command(
+        "preview", "commands.preview:preview", "draw a camera's zones, lines, lanes and masks on a picture of it"
+    )
+    made.add_argument("config", nargs="?", type=Path, default=Path(SITE), metavar="CONFIG", help=f"default {SITE}")
+    made.add_argument("--camera", metavar="NAME", help="which camera (may be left out where there is one)")
+    made.add_argument("--out", type=Path, metavar="FILE", help="where to write it: .png, .jpg (default CAMERA.png)")
+    made.add_argument("--video", type=Path, metavar="FILE", help="a recording to take the picture from, not the camera")
+    made.add_argument("--at", type=float, metavar="SECONDS", help="the picture so long after the first (default 0)")
+    made.add_argument("--detections", action="store_true", help="draw what the detectors find, too")
     made = command("replay", "commands.video:replay", "run a site's pipelines over recordings, the same every time")
     made.add_argument("config", type=Path, metavar="CONFIG")
     made.add_argument(
         "--video", action="append", required=True, metavar="CAMERA=FILE", help="a recording for a camera; repeatable"
     )
     made.add_argument("--out", type=Path, metavar="FILE", help="write the events here, one JSON object a line")
+    made.add_argument("--signals", type=Path, metavar="FILE", help="recorded states of traffic signals, JSON lines")
+    made = command("evaluate", "commands.evaluate:evaluate", "score a site's events on recordings against the truth")
+    made.add_argument("config", nargs="?", type=Path, metavar="CONFIG")
+    made.add_argument(
+        "--video", action="append", default=[], metavar="CAMERA=FILE", help="a recording for a camera; repeatable"
+    )
+    made.add_argument("--truth", type=Path, metavar="FILE", help="what happens in them, as JSON or CSV")
+    made.add_argument(
+        *("--tolerance", "--tolerance-seconds"), type=float, default=10.0, metavar="S", dest="tolerance",
+        help="how late an event may be told, seconds (default 10)",
+    )  # fmt: skip
+    made.add_argument(
+        "--tracks", action="append", default=[], metavar="CAMERA=FILE", help="labeled boxes (MOT text): HOTA and IDF1"
+    )
+    made.add_argument(
+        "--analyze-fps", type=float, nargs="+", metavar="FPS", help="instead of the configured rate; several for tracks"
+    )
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    for name, text in (("model", "NAME"), ("data", "FOLDER")):
+        made.add_argument(f"--{name}", metavar=text, help="of clips: not in this version")
 
 
 def _add_sink_commands(command: Add) -> None:

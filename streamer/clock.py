@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -73,6 +74,12 @@ class FakeClock:
     def sleeping(self) -> int:
         """How many tasks wait on this clock."""
         return sum(not future.done() for _, _, future in self._sleepers)
+
+    @property
+    def due_s(self) -> float:
+        """Seconds until the next task wakes; infinite if none waits."""
+        waiting = [due for due, _, future in self._sleepers if not future.done()]
+        return max(0.0, min(waiting) - self._now) if waiting else math.inf
 
     async def advance(self, seconds: float) -> None:
         """Move on, waking sleepers in order and letting each run before the next wakes; never back."""

@@ -1,15 +1,15 @@
 """Reads a site file: checks all of it, names every fault with its place, and resolves it into a `Site`.
 
 Called by the command line, the reload, demo and bench; nothing else knows YAML. Paths are relative to the file;
-`${VAR}` stands only in sources and sinks; credentials are registered with `log.secrets` before anything could print
-them. Sections are checked one by one, so that a fault in one does not hide those of another.
+`${VAR}` stands only in sources, sinks, signals and `web.token`; credentials are registered with `log.secrets` before
+anything could print them. Sections are checked one by one, so that a fault in one does not hide those of another.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -43,9 +43,9 @@ Purpose = Literal["run", "check", "sinks", "replay"]
 
 _LENIENT: dict[Purpose, tuple[str, ...]] = {
     "run": (),
-    "check": ("sinks",),
-    "sinks": ("cameras",),
-    "replay": ("sinks", "cameras"),
+    "check": ("sinks", "signals", "web"),
+    "sinks": ("cameras", "signals", "web"),
+    "replay": ("sinks", "cameras", "signals", "web"),
 }
 _NEEDED = ("cameras", "pipelines")
 _NAMED = (*_NEEDED, "models", "sinks")
@@ -97,8 +97,11 @@ class _Reader:
         sinks = {name: self._sink(name, entry) for name, entry in entries["sinks"].items()}
         pipelines = {name: self._pipeline(name, entry) for name, entry in entries["pipelines"].items()}
         settings = {name: self._check(CameraSettings, it, ("cameras", name)) for name, it in entries["cameras"].items()}
-        cameras = {name: self._camera(name, it, pipelines) for name, it in settings.items() if it is not None}
+        signals = list(data["signals"]) if isinstance(data.get("signals"), dict) else []
+        cameras = {name: self._camera(name, it, pipelines, signals) for name, it in settings.items() if it is not None}
         specs = self._link(pipelines, models, sinks, frame)
+        for name, it in _some(settings).items():
+            links.check_clip(self._fault, name, it, None if frame is None else frame.alerts.clip)
         if self.faults or frame is None:
             raise ConfigError([message for _, message in sorted(set(self.faults))])
         good_sinks = _some(sinks)
@@ -110,6 +113,7 @@ class _Reader:
             pipelines=good_pipelines,
             models=specs,
             sinks=good_sinks,
+            signals=frame.signals,
             alerts=frame.alerts,
             inference=frame.inference,
             ingest=frame.ingest,
@@ -144,26 +148,45 @@ class _Reader:
             self._fault((section, "system"), "is the name of the system's own events; take another")
         return value
 
-    def _camera(self, name: str, camera: CameraSettings, pipelines: Mapping[str, Pipeline | None]) -> SiteCamera | None:
-        places = Places.build(camera.zones, camera.lines, camera.lanes, camera.masks)
+    def _camera(
+        self, name: str, camera: CameraSettings, pipelines: Mapping[str, Pipeline | None], signals: Sequence[str]
+    ) -> SiteCamera | None:
+        places = Places.build(camera.zones, camera.lines, camera.lanes, camera.masks, camera.ground)
         links.check_masks(self._fault, name, places)
+        places = replace(places, signals=tuple(dict.fromkeys([*signals, *camera.lamps])))
         watchers = tuple(dict.fromkeys(camera.pipelines))
         links.check_names(self._fault, ("cameras", name, "pipelines"), camera.pipelines, pipelines, "pipeline")
         for watcher in watchers:
             pipeline = pipelines.get(watcher)
             if pipeline is not None:
                 links.check_places(self._fault, name, places, watcher, pipeline)
-        where = self._address(name, camera.source)
+        keys: Keys = ("cameras", name, "source")
+        source, record = camera.source, None
+        if isinstance(source, SourceSettings):
+            if source.record is not None:
+                record = self._record_address((*keys, "record"), source.record)
+            keys, source = (*keys, "analyze"), source.analyze
+        where = self._address(keys, source)
         if where is None:
             return None
         texts = {"file": where.target, "device": f"usb:{where.target}"}
         url = texts.get(where.scheme, where.url)
-        return SiteCamera(name, where, url, camera.transport, camera.analyze_fps, places, watchers, camera.tamper)
+        hides = links.hides_something(camera)
+        what = (name, where, url, camera.transport, camera.analyze_fps, places, watchers)
+        return SiteCamera(*what, record, hides, camera.tamper, camera.lamps)
 
-    def _address(self, name: str, source: str | SourceSettings) -> address.Address | None:
-        keys: Keys = ("cameras", name, "source")
-        if isinstance(source, SourceSettings):
-            keys, source = (*keys, "analyze"), source.analyze
+    def _record_address(self, keys: Keys, source: str) -> str | None:
+        where = self._address(keys, source)
+        if where is None or keys in self.vague:
+            return None
+        if where.scheme in ("file", "device"):
+            self._fault(
+                keys, "a record stream comes over the network, e.g. rtsp://; leave it out to take what is analyzed"
+            )
+            return None
+        return where.url
+
+    def _address(self, keys: Keys, source: str) -> address.Address | None:
         if keys in self.vague:
             return address.Address("file", target="(not set)")
         try:

@@ -17,24 +17,28 @@ from typing import Any
 
 from streamer import log
 from streamer.alerts import AlertPolicy
+from streamer.arming import Arming
 from streamer.camera import Watching
 from streamer.clock import Clock, SystemClock
 from streamer.config import Site
-from streamer.engine import CameraPlan, Engine, Parts
+from streamer.engine import Engine, Parts
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
 from streamer.health import Vigil
 from streamer.inference.client import Models
 from streamer.ingest.readers import Readers
-from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
+from streamer.planning import plans
 from streamer.report import Reporter
+from streamer.signals.board import Board
+from streamer.signals.reception import Reception
 from streamer.sinks.sink import Sink
 from streamer.store import Store
 from streamer.supervisor import Budget, supervise
 from streamer.systemd import Notifier
 from streamer.web.app import Web
+from streamer.web.doors import Doors
 
 logger = log.get(__name__)
 
@@ -57,6 +61,8 @@ class Daemon:
     engine: Engine
     web: Web
     reporter: Reporter
+    arming: Arming
+    reception: Reception
     load: Callable[[], Site] | None = None
     """Reads the configuration anew for SIGHUP; None: there is no file to read."""
     notifier: Notifier = field(default_factory=Notifier)
@@ -79,6 +85,8 @@ class Daemon:
         tasks: dict[str, asyncio.Task[None]] = {}
         try:
             self._listen_to_signals()
+            await self.arming.load()  # before anything could be told
+            self._watch_signals(self.site)
             self.reporter.upcoming = {name: camera.analyze_fps for name, camera in self.site.cameras.items()}
             await self.web.start()  # first: a port in use must be said before there are children
             tasks |= {name: asyncio.create_task(part, name=name) for name, part in self._parts()}
@@ -102,6 +110,7 @@ class Daemon:
         yield "models", self.models.run()
         yield "readers", self.readers.run()
         yield "outbox", self.outbox.run()
+        yield "signals", self.reception.run()
         yield "engine", self.engine.run()
         budget = Budget("usage", self.site.restarts, self.clock, self.metrics)
         yield "usage", supervise("usage", self.reporter.run, budget, self.clock, self.metrics)
@@ -130,7 +139,7 @@ class Daemon:
         try:
             async with asyncio.timeout(seconds):
                 # nothing new is judged; what is under way gets its picture, while there are readers to take it
-                await _end(tasks, "reload", "usage", "watchdog", "engine")
+                await _end(tasks, "reload", "usage", "watchdog", "signals", "engine")
                 await self.engine.stop()
                 # all of it is written down: send what can be sent, and leave sinks the time to close
                 spare = min(_CLOSE_S, seconds / 2)
@@ -181,11 +190,16 @@ class Daemon:
         if fixed:
             logger.warning("reload: %s changed; that takes effect at the next start", ", ".join(fixed))
         changes = new.changes(self.site)
-        self.engine.policy = AlertPolicy(new.alerts, new.sinks)
+        self.engine.policy = AlertPolicy(new.alerts, new.sinks, self.arming.covers)
         self.outbox.set_sinks(sinks)
+        self._watch_signals(new)
         self.engine.set_cameras(plans(new, self.models, old=self.site, running=self.engine.plans))
         self.site = new
         logger.info("reload: %s", changes or "nothing changed")
+
+    def _watch_signals(self, site: Site) -> None:
+        self.arming.set_cameras(site.cameras)
+        self.reception.board.set_cameras({name: site.signals_of(name) for name in site.cameras})
 
     def _words(self) -> str:
         count = len(self.site.cameras)
@@ -260,40 +274,27 @@ def _assemble(
     for children in (readers, models):
         children.log_as(**log.chosen)
     watching = Watching(gap_tolerance_s=site.gap_tolerance_seconds)
-    policy = AlertPolicy(site.alerts, site.sinks)
+    arming = Arming(store, metrics, clock)
+    arming.told, outbox.commanded = outbox.arming, arming.obey
+    policy = AlertPolicy(site.alerts, site.sinks, arming.covers)
+    reception = Reception(board := Board(site.signals, metrics), site.base_dir, metrics, clock, site.restarts)
 
     def tell(event: Event) -> None:
         reporter.events.append(event)
         if told is not None:
             told(event)
 
-    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, tell)
+    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell)
     engine = Engine(parts)
-    reporter = Reporter(engine, readers, models, outbox, metrics, clock)
-    web = Web(site.web, reporter.status, metrics, reporter.snapshot)
-    return Daemon(site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, load)
+    reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming=arming, signals=board)
+    doors = Doors(lambda: arming.switches, arming.set, reception.admits, reception.receive)
+    web = Web(site.web, reporter.status, metrics, reporter.snapshot, reporter.clip, doors)
+    return Daemon(
+        site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, arming, reception, load
+    )
 
 
 def _allow_many_files() -> None:
     """Each camera costs two descriptors; the usual soft limit of 1024 would end at a few hundred cameras."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def plans(
-    site: Site, models: Models, old: Site | None = None, running: Mapping[str, CameraPlan] | None = None
-) -> list[CameraPlan]:
-    """What the engine does with each camera; a camera that did not change keeps its very plan."""
-    found = []
-    for name, camera in site.cameras.items():
-        if old is not None and running and name in running and site.same_camera(old, name):
-            found.append(running[name])
-            continue
-        pipelines = {pipeline: site.pipelines[pipeline] for pipeline in camera.pipelines}
-        sizes = [models.input_size(model) for pipeline in pipelines.values() for model in pipeline.models()]
-        width = max((w for w, _ in sizes), default=416)
-        height = max((h for _, h in sizes), default=416)
-        read = (camera.url, camera.transport, camera.analyze_fps, width, height)
-        spec = CameraSpec(name, *read, privacy=camera.places.hidden(), tamper=camera.tamper)
-        found.append(CameraPlan(spec, camera.places, pipelines))
-    return found

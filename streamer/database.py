@@ -65,6 +65,18 @@ MIGRATIONS: tuple[str, ...] = (
         FROM alerts a WHERE a.state = 'begin';
     CREATE INDEX deliveries_dead ON deliveries (sink, alert) WHERE status IN ('rejected', 'expired', 'given_up');
     """,
+    # 3: video evidence (clip_state is expected, ready or missing), and when a letter that stepped aside is due again
+    """
+    ALTER TABLE alerts ADD COLUMN clip TEXT;
+    ALTER TABLE alerts ADD COLUMN clip_state TEXT;
+    ALTER TABLE deliveries ADD COLUMN retry_at REAL NOT NULL DEFAULT 0;
+    """,
+    # 4: what was armed and disarmed: a restart must not change it
+    """
+    CREATE TABLE arming (
+        name TEXT PRIMARY KEY, armed INTEGER NOT NULL, changed_at REAL NOT NULL, changed_by TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """One script a schema version, in order; PRAGMA user_version says how many were applied. Never change, only append."""
 

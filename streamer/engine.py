@@ -16,16 +16,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from streamer import log
-from streamer.alerts import AlertPolicy, Suppressed
+from streamer.alerts import AlertPolicy, ClipSettings, Suppressed
 from streamer.camera import Camera, Watching
 from streamer.clock import Clock
 from streamer.errors import StoreError
 from streamer.events import SYSTEM, Event, IncidentBook
+from streamer.evidence import Evidence
 from streamer.health import CAMERA_KINDS, Vigil
 from streamer.inference.client import Models
 from streamer.ingest.health import Health
@@ -36,6 +37,7 @@ from streamer.outbox import Outbox
 from streamer.pace import Paces
 from streamer.pipeline import Pipeline
 from streamer.places import Places
+from streamer.signals.board import Board
 from streamer.store import Store
 from streamer.supervisor import Budget, Restarts, supervise
 from streamer.turns import Turns
@@ -53,6 +55,8 @@ class CameraPlan:
     places: Places
     pipelines: Mapping[str, Pipeline]
     """By their name in the configuration; handles not bound yet."""
+    clip: ClipSettings | None = None
+    """What is kept of its video for each alert; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,7 @@ class Parts:
     clock: Clock
     watching: Watching = field(default_factory=Watching)
     restarts: Restarts = field(default_factory=Restarts)
+    signals: Board = field(default_factory=Board)
     told: Callable[[Event], None] = lambda event: None
     """Called with every event after it was dealt with; for the console and the status page."""
 
@@ -87,7 +92,10 @@ class Engine:
         self._plans: dict[str, CameraPlan] = {}
         self._cameras: dict[str, dict[str, Camera]] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._evidence: set[asyncio.Task[None]] = set()
+        self._evidence = Evidence(parts.readers, parts.outbox, parts.store)
+        self._works: set[asyncio.Task[None]] = set()
+        self._clips: set[asyncio.Task[None]] = set()
+        self._started_at = parts.clock.monotonic()
         self._leases: dict[int, int] = {}
         self._turns = Turns(lambda: parts.models.turns)
 
@@ -96,6 +104,7 @@ class Engine:
     def on_frame(self, frame: Frame) -> None:
         """A reader has a frame: leave it in the mailbox of every pipeline that watches this camera."""
         watchers = self._cameras.get(frame.camera, {})
+        frame = self.parts.signals.see(frame)
         self._leases[id(frame)] = len(watchers)
         if not watchers:
             self._release(frame)
@@ -135,8 +144,14 @@ class Engine:
             alert = self.policy.decide(event)
             if isinstance(alert, Suppressed):
                 self.parts.metrics.alerts_suppressed.labels(alert.reason).inc()
-            elif await self.parts.outbox.put(alert, expects_snapshot=event.frame_index is not None):
-                self._spawn(self._attach_snapshot(alert.id, event))
+                return
+            clip = self._clip(event)
+            if clip is not None:
+                alert = replace(alert, clip=self.parts.store.clip_path(alert.id))
+            if await self.parts.outbox.put(alert, expects_snapshot=event.frame_index is not None):
+                self._spawn(self._evidence.attach_snapshot(alert.id, event))
+                if clip is not None:
+                    self._spawn(self._evidence.attach_clip(alert, clip), self._clips)
 
     @contextmanager
     def _storing(self, event: Event) -> Iterator[None]:
@@ -147,13 +162,11 @@ class Engine:
             self.parts.metrics.alerts.labels("outbox", "not_stored").inc()
             logger.error("%s at %s could not be stored: %s", event.kind, event.camera, error)
 
-    async def _attach_snapshot(self, alert_id: str, event: Event) -> None:
-        path = self.parts.store.snapshot_path(alert_id)
-        boxes = [] if event.box is None else [event.box]
-        taken = event.frame_index is not None and await self.parts.readers.snapshot(
-            event.camera, event.session or 0, event.frame_index, boxes, path
-        )
-        await self.parts.outbox.attach(alert_id, path if taken else None)
+    def _clip(self, event: Event) -> ClipSettings | None:
+        """What is kept of the video round an event: of begins that a frame of this run has decided."""
+        plan = self._plans.get(event.camera)
+        live = event.captured_at is not None and event.captured_at >= self._started_at
+        return plan.clip if plan is not None and live and event.state == "begin" else None
 
     def _done(self, frame: Frame, outcome: str) -> None:
         """A pipeline has finished with a frame, or never got to it; the last one gives the slot back."""
@@ -266,16 +279,19 @@ class Engine:
         for camera, pipeline in {(begun.camera, begun.pipeline) for begun in self.book if begun.pipeline != SYSTEM}:
             for end in self.book.end_all(self.parts.clock.time(), "stop", camera, pipeline):
                 await self.tell(end)
-        if self._evidence:
-            await asyncio.wait(self._evidence, timeout=2.0)
+        for task in self._clips:  # their last second is still to come: whoever starts next says that they are missing
+            task.cancel()
+        if self._works:
+            await asyncio.wait(self._works, timeout=2.0)
 
     def _now(self, camera: Camera) -> float:
         return camera.current.time if camera.current is not None else self.parts.clock.time()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]] | None = None) -> None:
+        tasks = self._works if among is None else among
         task = asyncio.create_task(work)
-        self._evidence.add(task)
-        task.add_done_callback(self._evidence.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
 
 def _kinds(plan: CameraPlan) -> list[str]:

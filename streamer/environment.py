@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|\{([^}]*)\})")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _USER_PART = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)@")
 _PUBLIC = ("host", "port", "topic", "prefix", "client_id", "user", "path")
-"""Settings of sinks whose values may be shown."""
+"""Settings of sinks and signals whose values may be shown."""
 
 Problem = tuple[Keys, str]
 
@@ -58,7 +58,9 @@ class _Expansion:
         if _allowed(keys):
             return self._text(value, keys)
         if any(match.group(2) is not None for match in _VARIABLE.finditer(value)):
-            self.problems.append((keys, "${...} may stand only in the sources of cameras and in sinks"))
+            self.problems.append(
+                (keys, "${...} may stand only in the sources of cameras, in sinks, in signals and in web.token")
+            )
         return value
 
     def _text(self, text: str, keys: Keys) -> str:
@@ -69,7 +71,7 @@ class _Expansion:
             if match.group(1):
                 return "$"
             value = self._lookup(match.group(2), keys, text)
-            if keys[0] == "sinks" and keys[-1] not in _PUBLIC:
+            if keys[0] in ("sinks", "signals", "web") and keys[-1] not in _PUBLIC:
                 secrets.add(value)
             if start <= match.start() < end:
                 secrets.add(value)
@@ -95,7 +97,9 @@ class _Expansion:
 def _allowed(keys: Keys) -> bool:
     if keys[:1] == ("cameras",):
         return len(keys) > 2 and keys[2] == "source"
-    return keys[:1] == ("sinks",) and len(keys) > 2 and keys[2] != "type"
+    if keys == ("web", "token"):
+        return True
+    return keys[:1] in (("sinks",), ("signals",)) and len(keys) > 2 and keys[2] != "type"
 
 
 def _quoted(value: str, alone: bool) -> str:

@@ -23,7 +23,9 @@ SYSTEM = "system"
 KINDS: tuple[str, ...] = (
     *("intrusion", "loitering", "running", "crowd", "fall", "fallen", "fight", "abandoned_object", "line_crossing"),
     *("wrong_way", "red_light", "stopped_vehicle", "congestion", "speeding", "queue", "occupancy", "tailgating"),
-    *("face_granted", "face_denied", "camera_offline", "camera_frozen", "camera_tampered", "overloaded", "degraded"),
+    *("counting",),
+    *("face_granted", "face_denied", "camera_offline", "camera_frozen", "camera_tampered", "camera_runaway"),
+    *("overloaded", "degraded"),
 )
 """The vocabulary of `kind`. A pipeline may add its own: any lower-case word of letters, digits and `_`."""
 

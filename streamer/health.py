@@ -2,8 +2,8 @@
 
 Hears from the readers how each camera is, reads from the metrics what was offered and served, and every half second
 judges what that means: `camera_offline`, `camera_frozen`, `camera_tampered` (black, covered, defocused, moved),
-`overloaded` and `degraded` events, each debounced, each with its end as the recovery. Pure state on a clock; called by
-the engine.
+`camera_runaway` (far more frames than announced), `overloaded` and `degraded` events, each debounced, each with its end
+as the recovery. Pure state on a clock; called by the engine.
 """
 
 from __future__ import annotations
@@ -30,17 +30,21 @@ _OURS = {
     ("slot", "engine_busy"),
     ("decode", "shed_nonref"),
     ("decode", "shed_nonkey"),
+    ("decode", "rationed"),
 }
 """Stage and outcome of frames that were lost for want of time, not for want of a good picture."""
-CAMERA_KINDS = ("camera_offline", "camera_frozen", "camera_tampered")
+CAMERA_KINDS = ("camera_offline", "camera_frozen", "camera_tampered", "camera_runaway")
 """What the vigil may say of one camera."""
 _BLIND = ("frozen", "black", "covered", "runaway")
 """Looks of a camera that is not up; one that is out of focus or was moved still sees something."""
 _PICTURE_KINDS = {
     "camera_frozen": ("frozen",),
+    "camera_runaway": ("runaway",),
     "camera_tampered": ("black", "covered", "defocused", "moved"),
 }
 """What a picture may look like, by the kind of incident that it then is."""
+_HASTY = ("camera_runaway",)
+"""Kinds that the reader judges each second anew; the others it has debounced already."""
 
 
 class VigilSettings(BaseModel):
@@ -48,8 +52,10 @@ class VigilSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     offline_seconds: float = Field(10.0, ge=0, description="Blind for this long is camera_offline, seconds.")
-    recovery_seconds: float = Field(3.0, ge=0, description="Seeing for this long ends camera_offline, seconds.")
-    offline_severity: Severity = Field("critical", description="Severity of camera_offline and camera_frozen.")
+    recovery_seconds: float = Field(
+        3.0, ge=0, description="Seeing for this long ends camera_offline, and a rate as announced camera_runaway."
+    )
+    offline_severity: Severity = Field("critical", description="Severity of what the vigil says of a camera.")
     overload_seconds: float = Field(10.0, gt=0, description="Window over which offered and served are compared.")
     overload_share: float = Field(0.1, gt=0, lt=1, description="Share of frames dropped by us that is overloaded.")
     alerts: bool = Field(True, description="False: judge and show, but raise no events of the system itself.")
@@ -61,6 +67,8 @@ class _CameraState:
     blind_since: float | None = None
     """Monotonic seconds since when no video was seen; None while it is seen."""
     seeing_since: float | None = None
+    look_since: float = 0.0
+    """Monotonic seconds since when its picture has looked as it does."""
     offline: bool = False
     analyze_fps: float = 5.0
 
@@ -107,6 +115,8 @@ class Vigil:
         if health.cause is None and not sees and state.health is not None:
             # "connecting again" must not wipe out why the last session ended
             health = health.with_cause(state.health.cause, state.health.detail)
+        if state.health is None or state.health.picture != health.picture:
+            state.look_since = now
         state.health = health
         self._metrics.camera_up.labels(health.camera).set(int(sees and health.picture not in _BLIND))
 
@@ -131,7 +141,7 @@ class Vigil:
         yield from self._left_over()
         for name, state in self._cameras.items():
             yield from self._offline(name, state, now)
-            yield from self._pictures(name, state)
+            yield from self._pictures(name, state, now)
         yield from self._overload(now)
         yield from self._degradation()
 
@@ -157,16 +167,17 @@ class Vigil:
             state.offline = False
             yield self._event("camera_offline", "end", name, now - seeing_since, {})
 
-    def _pictures(self, name: str, state: _CameraState) -> Iterator[Event]:
+    def _pictures(self, name: str, state: _CameraState, now: float) -> Iterator[Event]:
         health = state.health if state.health is not None and state.health.state == "live" else None
         for kind, looks in _PICTURE_KINDS.items():
             was = self._picture.get((name, kind), False)
             # a camera that went offline keeps what it last looked like: offline says the rest
             now_is = was if health is None else health.picture in looks
-            if now_is != was:
+            lasted_s = now - state.look_since if kind in _HASTY else 0.0
+            if now_is != was and (kind not in _HASTY or lasted_s >= self.settings.recovery_seconds):
                 self._picture[name, kind] = now_is
                 detail = _shows(health) if health is not None and now_is else {}
-                yield self._event(kind, "begin" if now_is else "end", name, 0.0, detail)
+                yield self._event(kind, "begin" if now_is else "end", name, lasted_s, detail)
 
     def _overload(self, now: float) -> Iterator[Event]:
         window_s = self.settings.overload_seconds

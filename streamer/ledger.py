@@ -8,8 +8,9 @@ by `outbox.py` on the store's thread, and by `streamer outbox` beside a running 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from typing import Literal
 from streamer.database import connect, transact
 from streamer.events import SEVERITIES
 from streamer.sinks.sink import Alert
-from streamer.store import dump_event, load_event
+from streamer.store import CLIPS, dump_event, load_event
 
 Status = Literal["pending", "delivered", "rejected", "expired", "given_up"]
 DEAD: tuple[Status, ...] = ("rejected", "expired", "given_up")
 _DEAD = "('rejected', 'expired', 'given_up')"
-_ALERT = "a.seq, a.id, a.event, a.severity, a.text, a.created_at, a.snapshot, a.ready"
+_ALERT = "a.seq, a.id, a.event, a.severity, a.text, a.created_at, a.snapshot, a.ready, a.clip, a.clip_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,11 @@ def enter(c: sqlite3.Connection, alert: Alert, ready: bool, expires_at: Mapping[
             return "state"
     seq = c.execute(
         "INSERT INTO alerts (id, incident, state, camera, pipeline, kind, severity, event_at, created_at, event, text,"
-        " snapshot, ready) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " snapshot, ready, clip, clip_state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(alert.id, event.id, event.state, event.camera, event.pipeline, event.kind, alert.severity, event.time),
             *(alert.created_at, dump_event(event), alert.text, _name(alert.snapshot), int(ready or not sinks)),
+            *(_name(alert.clip), None if alert.clip is None else "expected"),
         ),
     ).lastrowid
     c.executemany(
@@ -110,33 +112,48 @@ def _cooling(c: sqlite3.Connection, alert: Alert) -> bool:
     )
 
 
-def head(c: sqlite3.Connection, sink: str, snapshots: Path) -> Letter | None:
-    """The next alert for a sink, in order of entry."""
-    rows = _letters(c, snapshots, "d.sink = ? AND d.status = 'pending' ORDER BY d.alert LIMIT 1", (sink,))
+def head(c: sqlite3.Connection, sink: str, snapshots: Path, now: float = math.inf) -> Letter | None:
+    """The next alert for a sink, in order of entry; those that stepped aside until later than `now` are passed.
+
+    None passes an earlier one of its own incident: an end never comes before its begin.
+    """
+    where = (
+        "d.sink = ? AND d.status = 'pending' AND d.retry_at <= ? AND NOT EXISTS (SELECT 1 FROM alerts b"
+        " JOIN deliveries f ON f.alert = b.seq AND f.sink = d.sink AND f.status = 'pending'"
+        " WHERE b.incident = a.incident AND b.seq < a.seq) ORDER BY d.alert LIMIT 1"
+    )
+    rows = _letters(c, snapshots, where, (sink, now))
     return rows[0] if rows else None
 
 
-def mark(c: sqlite3.Connection, letter: Letter, status: Status, at: float, error: str | None = None) -> None:
-    """Note what came of an attempt; `pending` notes a failure that will be tried again."""
-    c.execute(
-        "UPDATE deliveries SET status = ?, attempts = attempts + ?, changed_at = ?, error = ?"
-        " WHERE alert = ? AND sink = ?",
-        (status, int(status not in ("expired", "given_up")), at, error, letter.seq, letter.sink),
+def next_retry(c: sqlite3.Connection, sink: str, now: float) -> float | None:
+    """When the first of those that stepped aside is due again, UTC epoch; None if there are none."""
+    found: float | None = c.execute(
+        "SELECT min(retry_at) FROM deliveries WHERE sink = ? AND status = 'pending' AND retry_at > ?", (sink, now)
+    ).fetchone()[0]
+    return found
+
+
+def recall(c: sqlite3.Connection, sink: str, seqs: Sequence[int] | None = None) -> None:
+    """Those that stepped aside are due now (None: all)."""
+    if seqs is None:
+        c.execute("UPDATE deliveries SET retry_at = 0 WHERE sink = ? AND status = 'pending' AND retry_at > 0", (sink,))
+        return
+    c.executemany(
+        "UPDATE deliveries SET retry_at = 0 WHERE alert = ? AND sink = ? AND status = 'pending'",
+        [(seq, sink) for seq in seqs],
     )
 
 
-def attach(c: sqlite3.Connection, alert_id: str, snapshot: Path | None) -> None:
-    """An alert has its snapshot, or will never have one: it may go."""
-    c.execute("UPDATE alerts SET ready = 1, snapshot = coalesce(?, snapshot) WHERE id = ?", (_name(snapshot), alert_id))
-
-
-def release_all(c: sqlite3.Connection, path_of: Callable[[str], Path], but: frozenset[str]) -> None:
-    """After a restart nobody waits for a snapshot: take those that were still written, and let all go (save `but`)."""
-    for seq, alert_id in c.execute("SELECT seq, id FROM alerts WHERE ready = 0").fetchall():
-        path = path_of(alert_id)
-        if alert_id not in but:
-            name = path.name if path.is_file() else None
-            c.execute("UPDATE alerts SET ready = 1, snapshot = coalesce(snapshot, ?) WHERE seq = ?", (name, seq))
+def mark(
+    c: sqlite3.Connection, letter: Letter, status: Status, at: float, error: str | None = None, retry_at: float = 0.0
+) -> None:
+    """Note what came of an attempt; `pending` notes a failure that will be tried again, not before `retry_at`."""
+    c.execute(
+        "UPDATE deliveries SET status = ?, attempts = attempts + ?, changed_at = ?, error = ?, retry_at = ?"
+        " WHERE alert = ? AND sink = ?",
+        (status, int(status not in ("expired", "given_up")), at, error, retry_at, letter.seq, letter.sink),
+    )
 
 
 def depths(c: sqlite3.Connection) -> dict[str, tuple[int, float, int]]:
@@ -227,7 +244,8 @@ def retry(c: sqlite3.Connection, now: float, alert_ids: Sequence[str] | None, li
     """Send dead letters again (all, or those of these alerts), with a new expiry; how many."""
     only = "" if alert_ids is None else f" AND alert IN (SELECT seq FROM alerts WHERE id IN ({_marks(alert_ids)}))"
     return c.execute(
-        f"UPDATE deliveries SET status = 'pending', expires_at = ?, changed_at = ? WHERE status IN {_DEAD}{only}",
+        "UPDATE deliveries SET status = 'pending', expires_at = ?, changed_at = ?, retry_at = 0"
+        f" WHERE status IN {_DEAD}{only}",
         (now + lifetime_s, now, *(alert_ids or ())),
     ).rowcount
 
@@ -267,8 +285,10 @@ def _letters(c: sqlite3.Connection, snapshots: Path, where: str, values: tuple[o
         values,
     ).fetchall()
     found = []
-    for seq, key, event, severity, text, created_at, snapshot, ready, sink, *rest in rows:
+    for seq, key, event, severity, text, created_at, snapshot, ready, clip, clip_state, sink, *rest in rows:
         path = None if snapshot is None else snapshots / snapshot
-        alert = Alert(key, load_event(event), severity, (sink,), text, created_at, path)
+        video = None if clip is None or clip_state == "missing" else snapshots.with_name(CLIPS) / clip
+        there = video is not None and clip_state == "ready"
+        alert = Alert(key, load_event(event), severity, (sink,), text, created_at, path, clip=video, clip_ready=there)
         found.append(Letter(seq, sink, alert, bool(ready), *rest))
     return found

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from streamer.alerts import ClipSettings
 from streamer.errors import InputError
 from streamer.faults import nearest
 from streamer.ignored import MOTION
@@ -19,8 +20,8 @@ from streamer.pipeline import Detector, Pipeline
 from streamer.places import Places
 from streamer.rules.rule import Rule
 from streamer.schedule import zone
-from streamer.schema import ModelSettings
-from streamer.sources.privacy import share_hidden
+from streamer.schema import CameraSettings, ModelSettings
+from streamer.sources.patch import share_hidden
 from streamer.yamlfile import Keys
 
 _MOST_HIDDEN = 0.99
@@ -40,15 +41,40 @@ def check_names(fault: Fault, keys: Keys, names: Iterable[str], known: Iterable[
 
 
 def check_places(fault: Fault, camera: str, places: Places, name: str, pipeline: Pipeline) -> None:
-    """Each zone, line and lane that the pipeline's rules name must be drawn on a camera that it watches."""
+    """What the pipeline's rules name must be there on a camera: zones, lines, lanes, signals, the ground."""
     for field, rule in rules(pipeline):
         for kind, wanted in rule.places_needed().items():
             drawn = getattr(places, kind)
             has = f"; it has: {', '.join(drawn)}" if drawn else f"; it has no {kind}"
             for i, place in enumerate(wanted):
                 if place not in drawn:
-                    message = f"{kind[:-1]} {place!r} is not drawn on camera {camera!r}{nearest(place, drawn) or has}"
-                    fault(("pipelines", name, field, kind, i), message)
+                    where = f"camera {camera!r} or under `signals`" if kind == "signals" else f"camera {camera!r}"
+                    verb = "not told of by" if kind == "signals" else "not drawn on"
+                    message = f"{kind[:-1]} {place!r} is {verb} {where}{nearest(place, drawn) or has}"
+                    own = (kind, i) if kind in type(rule).model_fields else ()
+                    fault(("pipelines", name, field, *own), message)
+        if rule.ground_needed() and places.ground is None:
+            message = f"needs meters, but camera {camera!r} has no ground plane: give cameras.{camera}.ground"
+            fault(("pipelines", name, field), message)
+
+
+def check_clip(fault: Fault, name: str, camera: CameraSettings, clip: ClipSettings | None) -> None:
+    """A clip is what the camera sent, and a privacy mask is only drawn on decoded pictures: one excludes the other."""
+    if clip is not None and hides_something(camera):
+        message = (
+            f"alerts.clip keeps video as camera {name!r} sends it, and privacy mask "
+            f"{', '.join(_privacy_masks(camera))} of that camera would not be on it; remove one of the two"
+        )
+        fault(("cameras", name), message)
+
+
+def hides_something(camera: CameraSettings) -> bool:
+    """Whether a camera has a privacy mask: then nothing may be kept of it that is not masked."""
+    return bool(_privacy_masks(camera))
+
+
+def _privacy_masks(camera: CameraSettings) -> list[str]:
+    return [name for name, mask in camera.masks.items() if mask.privacy]
 
 
 def check_masks(fault: Fault, camera: str, places: Places) -> None:

@@ -9,7 +9,7 @@ readers and workers report plain numbers over their channels. `python -m streame
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -35,7 +35,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """The daemon's counters, gauges and histograms; attributes are named like the metrics without ``streamer_``."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915 - a list of all metrics
         self.registry = registry = CollectorRegistry(auto_describe=True)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -58,7 +58,12 @@ class Metrics:
         self.bytes_received = counter("received_bytes", "Encoded video received", "camera")
         # frames: stage is decode, sample, slot, mailbox or analyze; outcome is ok, or the reason of the drop
         self.frames = counter("frames", "Frames by the stage they reached and what became of them", *_FRAME_LABELS)
+        self.decode_share = gauge("decode_share", "Share of all video that is decoded; 1 unless overloaded")
         self.packets_lost = counter("packets_lost", "RTP packets that never came", "camera")
+        self.record_up = gauge("record_up", "1 while the record stream of a camera gives evidence", "camera")
+        self.evidence = counter(
+            "evidence", "Snapshots and clips by outcome: ok, or what was wrong", "camera", "kind", "outcome"
+        )
         # inference
         self.batch_size = _QuickHistogram(
             "streamer_batch_size",
@@ -89,13 +94,25 @@ class Metrics:
         self.outbox_depth = gauge("outbox_depth", "Alerts waiting for a sink", "sink")
         self.outbox_oldest_seconds = gauge("outbox_oldest_seconds", "Age of the oldest waiting alert", "sink")
         self.dead_letters = gauge("dead_letters", "Alerts that a sink gave up", "sink")
+        self._add_switches(counter, gauge)
         # the daemon
         self.config_reloads = counter("config_reloads", "Reloads by outcome", "outcome")
-        for outcome in ("applied", "refused"):  # there from the start: Prometheus sees no increase in a first sample
-            self.config_reloads.labels(outcome)
+        # there from the start: Prometheus sees no increase in a first sample
+        self.config_reloads.labels("applied"), self.config_reloads.labels("refused")
         self.process_cpu_seconds = counter("process_cpu_seconds", "CPU time of the daemon by stage", "stage")
         self.process_memory_bytes = gauge("process_memory_bytes", "Resident memory by process role", "role")
         self.start_time_seconds = gauge("start_time_seconds", "When the daemon started, UTC epoch")
+
+    def _add_switches(self, counter: Callable[..., Counter], gauge: Callable[..., Gauge]) -> None:
+        self.armed = gauge(
+            "armed", "1 while alerts of a camera's pipelines are sent (camera *: the site's own switch)", "camera"
+        )
+        # traffic signals; camera is empty for what the feed alone says
+        self.signal_state = gauge("signal_state", "1 for what a traffic signal shows now", "signal", "camera", "state")
+        self.signal_messages = counter("signal_messages", "Messages of signal feeds by outcome", "signal", "outcome")
+        self.signal_heard_timestamp_seconds = gauge(
+            "signal_heard_timestamp_seconds", "When a signal's feed was last heard in time, UTC epoch", "signal"
+        )
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -140,7 +157,8 @@ class Metrics:
         """Drop the gauges of a camera that left the configuration (its counters stay: they are history)."""
         for gauge in (self.camera_up, self.camera_last_frame_timestamp_seconds):
             gauge.remove(camera)
-        self.level.remove_by_labels({"camera": camera})
+        for gauge in (self.level, self.record_up, self.armed):
+            gauge.remove_by_labels({"camera": camera})
 
 
 class _Quick(MetricWrapperBase):

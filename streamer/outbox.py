@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from streamer import ledger, log, retention
+from streamer import attachments, ledger, log, retention
 from streamer.alerts import Alert, Suppressed
 from streamer.clock import Clock
 from streamer.courier import Courier
@@ -46,6 +45,8 @@ class Outbox:
     ):
         self.suppressed: deque[Suppressed] = deque(maxlen=_REMEMBERED)
         """The last events that nobody was told of because of what was told before; newest last."""
+        self.commanded: Callable[[str, str, bool], None] = lambda sink, camera, armed: None
+        """Called when a receiver wants a camera, or the site (``*``), armed or disarmed, with the sink's name."""
         self._store = store
         self._sinks = dict(sinks)
         self._settings = settings
@@ -57,6 +58,7 @@ class Outbox:
         self._retired: set[asyncio.Task[None]] = set()
         self._cameras: dict[str, Sequence[str]] = {}
         self._online: dict[str, bool] = {}
+        self._switches: dict[str, bool] = {}
         self._shown: set[str] = set()
         self._dirty = True
 
@@ -107,16 +109,26 @@ class Outbox:
         """The snapshot of an alert lies at `path` (of `store.snapshot_path`), or will never come (None)."""
         known = None if path is None else self._store.snapshots / path.name
         try:
-            await self._store.write(lambda c: ledger.attach(c, alert_id, known))
+            await self._store.write(lambda c: attachments.attach(c, alert_id, known))
         finally:
             self._waiting.pop(alert_id, None)
             self._nudge(self._couriers)
+
+    async def attach_clip(self, alert_id: str, there: bool) -> None:
+        """The clip of an alert lies at `store.clip_path`, or will never come. The alert itself went long before."""
+        await self._store.write(lambda c: attachments.attach_clip(c, alert_id, there))
 
     async def camera_state(self, camera: str, online: bool) -> None:
         """A camera came or went, for sinks that keep its state (MQTT)."""
         self._online[camera] = online
         for sink in self._sinks.values():
             sink.state(camera, online)
+
+    def arming(self, switches: Mapping[str, bool]) -> None:
+        """What is armed and what is not, for sinks that show it (MQTT)."""
+        self._switches = dict(switches)
+        for sink in self._sinks.values():
+            sink.arming(self._switches)
 
     def announce(self, cameras: Mapping[str, Sequence[str]]) -> None:
         """Which cameras there are and which kinds of events each may have; at start and after a reload."""
@@ -158,7 +170,8 @@ class Outbox:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        await self._store.write(lambda c: ledger.release_all(c, self._store.snapshot_path, frozenset(self._waiting)))
+        waiting = frozenset(self._waiting)
+        await self._store.write(lambda c: attachments.release_all(c, self._store.snapshot_path, waiting))
         self._running = True
         try:
             for name in self._sinks:
@@ -193,7 +206,9 @@ class Outbox:
 
     def _start(self, name: str) -> None:
         sink = self._sinks[name]
+        sink.command = lambda camera, armed: self.commanded(name, camera, armed)
         sink.announce(self._cameras)
+        sink.arming(self._switches)
         for camera, online in self._online.items():
             sink.state(camera, online)
         courier = Courier(sink, self._store, self._metrics, self._clock, self._waiting)
@@ -241,9 +256,12 @@ class Outbox:
         for alert_id in [alert_id for alert_id, until in self._waiting.items() if until < monotonic]:
             del self._waiting[alert_id]
         tidied = await self._store.write(lambda c: retention.tidy(c, self._settings, now))
-        limit = self._settings.max_snapshot_bytes
+        limit, clip_limit = self._settings.max_snapshot_bytes, self._settings.max_clip_bytes
         tidied.snapshots, tidied.bare = await self._store.write(
             lambda c: retention.sweep(c, self._store.snapshots, limit, now)
+        )
+        tidied.clips, _ = await self._store.write(
+            lambda c: retention.sweep(c, self._store.clips, clip_limit, now, "clip")
         )
         self._say(tidied)
 
@@ -277,10 +295,3 @@ class Outbox:
 
     def _lifetime_s(self, sink: str) -> float:
         return self._sinks[sink].settings.expire_seconds if sink in self._sinks else _DAY_S
-
-
-def describe(letter: Letter) -> str:
-    """A letter as one line for `streamer outbox list`."""
-    at = datetime.fromtimestamp(letter.alert.created_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    tail = f" ({letter.attempts} attempts; {letter.error})" if letter.error else ""
-    return f"{at} {letter.status:<9} {letter.sink:<12} {letter.alert.id}: {letter.alert.text}{tail}"

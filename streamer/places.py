@@ -1,4 +1,4 @@
-"""Zones, lines, lanes and masks of a camera: what was drawn on its picture, and the geometry on them.
+"""Zones, lines, lanes, masks and ground plane of a camera: what was drawn on its picture, and the geometry on them.
 
 Everything is in fractions of the frame (x right, y down), so a drawing survives a change of resolution. The settings
 classes are the YAML form; `Places` is what rules get. Points are tested with numpy, many at once; no I/O.
@@ -13,8 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
+from streamer.ground import Ground, check_corners
+
 Point = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0, le=1.0)]]
 """x, y as fractions of the frame."""
+
+Length = Annotated[float, Field(gt=0, le=10_000)]
+"""Meters."""
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _LAST = float(np.nextafter(1.0, 0.0))
@@ -70,6 +75,24 @@ class MaskSettings(BaseModel):
         if not self.ignore and not self.privacy:
             raise ValueError("a mask must do something: give `ignore: [motion, detections]` or `privacy: true`")
         return self
+
+
+class GroundSettings(BaseModel):
+    """The ground plane: a rectangle of known size on flat ground, as it is seen."""
+
+    model_config = _STRICT
+    points: list[Point] = Field(
+        description="Its 4 corners, one after the other round it, x and y as fractions of the frame."
+    )
+    size_m: tuple[Length, Length] = Field(
+        description="Its width (first to second corner) and depth (second to third), meters."
+    )
+
+    @field_validator("points")
+    @classmethod
+    def _rectangle(cls, value: list[Point]) -> list[Point]:
+        check_corners(value)
+        return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +170,10 @@ class Places:
     lines: dict[str, Line] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
     masks: dict[str, Mask] = field(default_factory=dict)
+    ground: Ground | None = None
+    """Where points of the picture are in meters; None: nobody measured it."""
+    signals: tuple[str, ...] = ()
+    """Names of the traffic signals that frames of this camera can tell of."""
 
     def hidden(self) -> tuple[tuple[tuple[float, float], ...], ...]:
         """The polygons of the privacy masks, for whoever reads the pictures."""
@@ -163,6 +190,7 @@ class Places:
         lines: dict[str, LineSettings] | None = None,
         lanes: dict[str, LaneSettings] | None = None,
         masks: dict[str, MaskSettings] | None = None,
+        ground: GroundSettings | None = None,
     ) -> Places:
         """The drawings of one camera from their YAML form."""
         return Places(
@@ -173,6 +201,7 @@ class Places:
                 name: Mask(make_zone(name, mask.polygon), frozenset(mask.ignore), mask.privacy)
                 for name, mask in (masks or {}).items()
             },
+            None if ground is None else Ground(ground.points, ground.size_m),
         )
 
 

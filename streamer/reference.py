@@ -23,6 +23,7 @@ from pydantic.json_schema import models_json_schema
 from streamer.faults import models_in
 from streamer.pipeline import ENTRY_POINTS, Pipeline
 from streamer.schema import SINKS, SiteSettings, sink_settings
+from streamer.signals.settings import SignalSettings
 
 SCHEMA = Path(__file__).with_name("site.schema.json")
 """The shipped schema."""
@@ -33,10 +34,20 @@ _CAMERA = {
     "zones": {"yard": _POLYGON},
     "lines": {"entry": {"from": [0.0, 0.6], "to": [1.0, 0.6]}},
     "lanes": {"north": {"polygon": _POLYGON, "direction": [0.0, -1.0]}},
+    "ground": {"points": [[0.3, 0.5], [0.7, 0.5], [0.9, 0.9], [0.1, 0.9]], "size_m": [5.0, 12.0]},
     "masks": {"window": {"polygon": [[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]], "ignore": ["motion"], "privacy": True}},
+    "lamps": {"north": {"head": [[0.80, 0.05], [0.82, 0.05], [0.82, 0.15], [0.80, 0.15]]}},
     "pipelines": ["surveillance"],
 }
-_RULES: dict[str, Any] = {"zones": ["yard"], "lines": ["entry"], "lanes": ["north"]}
+_RULES: dict[str, Any] = {
+    **{"zones": ["yard"], "lines": ["entry"], "lanes": ["north"], "limit_kmh": 50.0},
+    "stop_lines": {"entry": "north"},
+}
+_SIGNAL: dict[str, Any] = {
+    "http": {"token": "${NORTH_SIGNAL_TOKEN}"},
+    "poll": {"url": "http://10.0.0.7/state"},
+    "mqtt": {"host": "mqtt.example.org", "topic": "junction/north"},
+}
 _SINKS: dict[str, dict[str, Any]] = {
     "alertmanager": {"url": "https://alertmanager.example.org:9093"},
     "apprise": {"urls": ["ntfy://${NTFY_TOPIC}"]},
@@ -47,10 +58,11 @@ _SINKS: dict[str, dict[str, Any]] = {
 _HEAD = """\
 # Every option of a site file with its default, written by `python -m streamer.reference`: do not edit, look things up.
 # Start from minimal.yaml instead. Durations are in seconds; points are fractions of the picture, x right and y down.
-# ${VAR} takes a value from the environment; only sources and sinks may have it. $$ is a plain $.
+# ${VAR} takes a value from the environment; only sources, sinks, signals and web.token may have it. $$ is a plain $.
 # Keys that begin with x- are ignored: a place for anchors.
 """
 _WIDTH = 118
+_LABEL = "motion"
 
 
 def schema() -> dict[str, Any]:
@@ -76,7 +88,7 @@ def schema() -> dict[str, Any]:
         known.append(references[pipeline, "validation"])
     own = {"type": "object", "properties": {"use": {"type": "string", "pattern": r"[.:]"}}, "required": ["use"]}
     site["properties"]["pipelines"]["additionalProperties"] = {"anyOf": [*known, own]}
-    for section in ("cameras", "pipelines", "models", "sinks"):
+    for section in ("cameras", "pipelines", "models", "sinks", "signals"):
         site["properties"][section].pop("propertyNames", None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -101,6 +113,8 @@ def full_yaml() -> str:
             lines += [*_comment(field, ""), "models:", "  people:", *_model(field)]
         elif key == "sinks":
             lines += [*_comment(field, ""), "sinks:", *_sinks()]
+        elif key == "signals":
+            lines += [*_comment(field, ""), "signals:", "  north:", *_signal()]
         elif isinstance(value, BaseModel):
             lines += [*_comment(field, ""), f"{key}:", *_entries(value, {}, "  ")]
         else:
@@ -128,6 +142,9 @@ def _pipelines() -> Iterator[str]:
                 yield f"    {name}: {_flow(settings.model_dump(mode='json')[name])}"
             else:
                 given = {key: value for key, value in _RULES.items() if key in rule.model_fields}
+                labels = rule.model_validate(given).model_dump().get("labels")
+                if labels and _LABEL not in labels:  # the detector of this page knows nothing else
+                    given["labels"] = [*labels, _LABEL]
                 yield f"    {name}:"
                 yield from _entries(rule.model_validate(given), given, "      ")
 
@@ -143,6 +160,12 @@ def _sinks() -> Iterator[str]:
         yield from _entries(
             sink_settings(kind).model_validate({"type": kind, **given}), {"type": kind, **given}, "    "
         )
+
+
+def _signal() -> Iterator[str]:
+    settings = SignalSettings.model_validate(_SIGNAL)
+    feeds = {name: {**getattr(settings, name).model_dump(mode="json"), **given} for name, given in _SIGNAL.items()}
+    yield from _entries(settings, feeds, "    ")
 
 
 def _entries(settings: BaseModel, given: Mapping[str, Any], indent: str) -> Iterator[str]:

@@ -24,6 +24,9 @@ from streamer.events import Event, IncidentBook
 from streamer.inference.local import LocalModels
 from streamer.pipeline import Pipeline
 from streamer.places import Places
+from streamer.readings import Reading
+from streamer.signals.board import Board
+from streamer.signals.recording import Recording as Feeds
 from streamer.sources.file import FileSource
 from streamer.types import Frame
 from streamer.watch import watch
@@ -42,6 +45,16 @@ class Recording:
     pipelines: Mapping[str, Pipeline]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A reading that counted something."""
+
+    camera: str
+    time: float
+    """Capture time of the frame that counted, seconds."""
+    reading: Reading
+
+
 @dataclass(slots=True)
 class Report:
     """What a replay found."""
@@ -56,6 +69,8 @@ class Report:
     """Analysed frames by camera."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Length of what was watched, by camera, in seconds."""
+    counted: list[Counted] = field(default_factory=list)
+    """All readings that count, as they came; levels are for dashboards only."""
 
     def lines(self) -> Iterator[str]:
         """The events file, line by line."""
@@ -73,12 +88,30 @@ class Report:
         return "\n".join(lines + ([f"incidents that nobody would be told of: {hidden}"] if hidden else []))
 
 
+class Signals:
+    """What replay knows of traffic signals: lamps in the picture, and what was recorded of feeds."""
+
+    def __init__(self, board: Board | None = None, feeds: Feeds | None = None):
+        self._board = board or Board()
+        self._feeds = feeds
+
+    def see(self, frame: Frame) -> Frame:
+        """The frame with the states of its signals; feeds are heard up to its time."""
+        if self._feeds is not None:
+            self._feeds.advance(frame.time)
+        return self._board.see(frame)
+
+
 Progress = Callable[[float], None]
 """Called with the seconds of video done so far, over all recordings."""
 
 
 async def replay(
-    recordings: Sequence[Recording], models: LocalModels, policy: AlertPolicy, progress: Progress | None = None
+    recordings: Sequence[Recording],
+    models: LocalModels,
+    policy: AlertPolicy,
+    progress: Progress | None = None,
+    signals: Signals | None = None,
 ) -> Report:
     """Watch recordings and collect what happens.
 
@@ -87,6 +120,7 @@ async def replay(
         models: loaded, in this process.
         policy: decides what would have alerted; its cool-downs run on the videos' time.
         progress: told after every tick.
+        signals: what is known of traffic signals; None: nothing.
 
     Raises:
         SourceError: a file cannot be opened or read.
@@ -97,7 +131,11 @@ async def replay(
     tasks: list[asyncio.Task[None]] = []
 
     async def listen(camera: Camera, name: str, pipeline: Pipeline) -> None:
-        async with aclosing(watch(camera, name, pipeline, book)) as events:
+        def note(reading: Reading) -> None:
+            if reading.mode == "count" and camera.current is not None:
+                report.counted.append(Counted(camera.name, camera.current.time, reading))
+
+        async with aclosing(watch(camera, name, pipeline, book, note)) as events:
             async for event in events:
                 order.append((event.time, event.camera, event.pipeline, len(order), event))
 
@@ -105,7 +143,7 @@ async def replay(
         for recording in recordings:
             reels.append(_Reel(recording))
         tasks += [asyncio.create_task(listen(*watcher)) for reel in reels for watcher in reel.watchers(models)]
-        await _roll(reels, tasks, report, progress)
+        await _roll(reels, tasks, report, signals or Signals(), progress)
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
@@ -120,7 +158,11 @@ async def replay(
 
 
 async def _roll(
-    reels: Sequence[_Reel], tasks: Sequence[asyncio.Task[None]], report: Report, progress: Progress | None
+    reels: Sequence[_Reel],
+    tasks: Sequence[asyncio.Task[None]],
+    report: Report,
+    signals: Signals,
+    progress: Progress | None,
 ) -> None:
     """Advance all recordings together, one frame each a tick, until the last one ends."""
     running = list(reels)
@@ -134,6 +176,7 @@ async def _roll(
                 continue
             report.frames[frame.camera] += 1
             report.seconds[frame.camera] = frame.time
+            frame = signals.see(frame)
             offers += [camera.offer(frame) for camera in reel.cameras]
         await _all_or_failure(offers, tasks)
         if progress is not None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamer import __version__
 from streamer.alerts import alert_key
-from streamer.clock import Clock
+from streamer.arming import SITE, Arming
+from streamer.clock import Clock, rfc3339
 from streamer.engine import Engine
 from streamer.errors import CAUSES
 from streamer.events import Event
@@ -22,8 +23,9 @@ from streamer.ingest.readers import Readers
 from streamer.ledger import Letter
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
+from streamer.signals.board import Board
 from streamer.usage import usage
-from streamer.web.status import AlertRow, CameraState, CameraStatus, PartStatus, SinkStatus, Status
+from streamer.web.status import AlertRow, CameraState, CameraStatus, PartStatus, SignalStatus, SinkStatus, Status
 from streamer.wording import sentence
 
 _LOOK_S = 2.0
@@ -48,6 +50,8 @@ class Reporter:
     """The last events of any kind, told or not; newest last."""
     upcoming: Mapping[str, float] = field(default_factory=dict)
     """Cameras that are watched as soon as the models are loaded, with their `analyze_fps`."""
+    arming: Arming | None = None
+    signals: Board = field(default_factory=Board)
     _without_models_since: float | None = None
     _letters: list[Letter] = field(default_factory=list)
     _heads: dict[str, Letter] = field(default_factory=dict)
@@ -84,6 +88,8 @@ class Reporter:
             sinks=tuple(self._sinks()),
             alerts=tuple(self._alerts()),
             overloaded=self.engine.parts.vigil.overloaded,
+            signals=tuple(self._signals()),
+            disarmed=tuple(self._disarmed()),
         )
 
     def snapshot(self, alert_id: str) -> Path | None:
@@ -92,6 +98,27 @@ class Reporter:
             if letter.alert.id == alert_id:
                 return letter.alert.snapshot
         return None
+
+    def clip(self, alert_id: str) -> Path | None:
+        """The video of an alert that the page lists; None also while it is not there yet."""
+        for letter in self._letters:
+            if letter.alert.id == alert_id:
+                return letter.alert.clip if letter.alert.clip_ready else None
+        return None
+
+    def _signals(self) -> Iterator[SignalStatus]:
+        now = self.clock.time()
+        for name, (signal, heard_at) in self.signals.feeds(now).items():
+            yield SignalStatus(
+                name, signal.aspect, signal.reason, now - signal.since, None if heard_at is None else now - heard_at
+            )
+
+    def _disarmed(self) -> Iterator[str]:
+        """The site or the cameras that are disarmed, each with since when and by whom."""
+        for name, switch in ({} if self.arming is None else self.arming.all()).items():
+            if not switch.armed:
+                at = "" if switch.changed_at is None else f" since {rfc3339(switch.changed_at)} by {switch.changed_by}"
+                yield f"{'the site' if name == SITE else f'camera {name}'}{at}"
 
     def _offered(self) -> dict[str, float]:
         """Every camera with the frames a second that are to be analyzed."""
@@ -106,13 +133,12 @@ class Reporter:
         state: CameraState = "frozen" if health.state == "live" and health.picture == "frozen" else health.state
         if state == "live" and self.engine.parts.vigil.overloaded:
             state = "overloaded"
-        words = CAUSES[health.cause] if health.cause is not None else ""
         fps = f" {health.fps:g} fps" if health.fps else ""
         return CameraStatus(
             name,
             state,
             cause=health.cause,
-            words=": ".join(part for part in (words, health.detail) if part),
+            words=_words(health.cause, health.detail),
             since=self.clock.time() - (now - health.at),
             # frames that only pass by are not analyzed: without a worker every answer is `unknown`
             last_frame_age_s=None if pace is None or self._blind() else now - pace.last_captured_at,
@@ -123,6 +149,7 @@ class Reporter:
             source=f"{health.width}x{health.height} {health.codec}{fps}" if health.width else "",
             session=health.session,
             retry_in_s=None if health.retry_at is None else max(0.0, health.retry_at - now),
+            record="" if health.record_cause is None else _words(health.record_cause, health.record_detail),
         )
 
     def _blind(self) -> bool:
@@ -182,10 +209,13 @@ class Reporter:
         """Events that were told and those that were not, newest first."""
         outcomes: dict[str, dict[str, str]] = {}
         pictures: dict[str, bool] = {}
+        clips: set[str] = set()
         for letter in self._letters:
             alert_id = letter.alert.id
             outcomes.setdefault(alert_id, {})[letter.sink] = _OUTCOMES.get(letter.status, "failed")
             pictures[alert_id] = letter.alert.snapshot is not None
+            if letter.alert.clip_ready:
+                clips.add(alert_id)
         rows = []
         for event in reversed(self.events):
             alert_id = alert_key(event)
@@ -199,6 +229,7 @@ class Reporter:
                     event.severity,
                     outcomes.get(alert_id, {}),
                     alert_id if pictures.get(alert_id) else None,
+                    alert_id if alert_id in clips else None,
                 )
             )
         return rows
@@ -217,3 +248,7 @@ class Reporter:
                 self._cpu[pid] = used.cpu_s
             self.metrics.process_memory_bytes.labels(role).set(memory)
         self._cpu = {pid: cpu_s for pid, cpu_s in self._cpu.items() if any(pid in ids for ids in self.pids().values())}
+
+
+def _words(cause: str | None, detail: str) -> str:
+    return ": ".join(part for part in (CAUSES[cause] if cause is not None else "", detail) if part)

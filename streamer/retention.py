@@ -1,7 +1,7 @@
-"""What the storage folder may hold: expiry, the bounds of the outbox, and snapshots that nobody needs any more.
+"""What the storage folder may hold: expiry, the bounds of the outbox, and evidence that nobody needs any more.
 
-Called by the outbox once a minute on the store's thread, inside a transaction; deletes files only in the snapshot
-folder. Whatever it gives up it returns, so that the outbox can say so.
+Called by the outbox once a minute on the store's thread, inside a transaction; deletes files only in the folders of
+snapshots and clips. Whatever it gives up it returns, so that the outbox can say so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +30,7 @@ class OutboxSettings(BaseModel):
         10_000, ge=1, description="At most so many deliveries wait; beyond it the oldest of the least severe go."
     )
     max_snapshot_bytes: int = Field(2**30, ge=0, description="Snapshots beyond it are deleted, oldest first.")
+    max_clip_bytes: int = Field(2**33, ge=0, description="Clips beyond it are deleted, oldest first.")
 
 
 @dataclass(slots=True)
@@ -39,7 +41,9 @@ class Tidied:
     given_up: list[tuple[str, str]] = field(default_factory=list)
     forgotten: int = 0
     snapshots: int = 0
-    """Files deleted."""
+    """Snapshots deleted."""
+    clips: int = 0
+    """Clips deleted."""
     bare: int = 0
     """Alerts that are still to be sent and lost their snapshot to the size bound."""
 
@@ -53,8 +57,12 @@ def tidy(c: sqlite3.Connection, settings: OutboxSettings, now: float) -> Tidied:
     )
 
 
-def sweep(c: sqlite3.Connection, folder: Path, limit: int, now: float) -> tuple[int, int]:
-    """Delete snapshots without an alert, then the oldest beyond `limit` bytes, those still to be sent last.
+def sweep(
+    c: sqlite3.Connection, folder: Path, limit: int, now: float, column: Literal["snapshot", "clip"] = "snapshot"
+) -> tuple[int, int]:
+    """Delete evidence without an alert, then the oldest beyond `limit` bytes, that of alerts still to be sent last.
+
+    What was never finished has no alert's name: a file half written by a reader that was killed goes, too.
 
     Returns:
         Files deleted, and how many of them an alert was still waiting with.
@@ -62,8 +70,8 @@ def sweep(c: sqlite3.Connection, folder: Path, limit: int, now: float) -> tuple[
     named = {
         name: bool(waits)
         for name, waits in c.execute(
-            "SELECT snapshot, EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = seq AND d.status = 'pending')"
-            " FROM alerts WHERE snapshot IS NOT NULL"
+            f"SELECT {column}, EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = seq AND d.status = 'pending')"
+            f" FROM alerts WHERE {column} IS NOT NULL"
         )
     }
     files = []
@@ -86,7 +94,7 @@ def sweep(c: sqlite3.Connection, folder: Path, limit: int, now: float) -> tuple[
         total -= size
         deleted += _delete(folder / name)
         bare += waits
-        c.execute("UPDATE alerts SET snapshot = NULL WHERE snapshot = ?", (name,))
+        c.execute(f"UPDATE alerts SET {column} = NULL WHERE {column} = ?", (name,))
     return deleted, bare
 
 

@@ -21,7 +21,8 @@ from streamer.health import VigilSettings
 from streamer.inference.settings import InferenceSettings
 from streamer.ingest.settings import IngestSettings
 from streamer.outbox import OutboxSettings
-from streamer.places import LaneSettings, LineSettings, MaskSettings, Point, check_polygon
+from streamer.places import GroundSettings, LaneSettings, LineSettings, MaskSettings, Point, check_polygon
+from streamer.signals.settings import LampSettings, SignalSettings
 from streamer.sinks.sink import SinkSettings
 from streamer.supervisor import Restarts
 from streamer.web.settings import WebSettings
@@ -65,6 +66,9 @@ class SourceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     analyze: str = Field(min_length=1, description="Address of the stream that is analyzed, often the sub-stream.")
+    record: str | None = Field(
+        None, min_length=1, description="Address of the stream that gives the evidence, often the main stream."
+    )
 
 
 class CameraSettings(BaseModel):
@@ -72,8 +76,8 @@ class CameraSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     source: Annotated[str, Field(min_length=1)] | SourceSettings = Field(
-        description="rtsp(s)://, http(s):// or other URL, /dev/video0 or usb:0, or a file; or {analyze: ADDRESS}. "
-        "${VAR} takes a value from the environment."
+        description="rtsp(s)://, http(s):// or other URL, /dev/video0 or usb:0, or a file; or {analyze: ADDRESS, "
+        "record: ADDRESS}. ${VAR} takes a value from the environment."
     )
     transport: Literal["tcp", "udp"] = Field("tcp", description="How RTSP carries its packets: tcp or udp.")
     analyze_fps: float = Field(5.0, gt=0, le=60, description="Frames that are analyzed, per second.")
@@ -91,6 +95,12 @@ class CameraSettings(BaseModel):
     )
     tamper: bool = Field(
         True, description="Tell when it is covered, defocused or moved; false for one that is moved on purpose (PTZ)."
+    )
+    ground: GroundSettings | None = Field(
+        None, description="A rectangle of known size on the ground, for speeds in m/s and km/h."
+    )
+    lamps: dict[Name, LampSettings] = Field(
+        default_factory=dict, description="Heads of traffic signals in the picture, by the signal's name."
     )
     pipelines: list[str] = Field(min_length=1, description="Names of the pipelines that watch this camera.")
 
@@ -138,6 +148,9 @@ class SiteSettings(BaseModel):
     )
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Models by name.")
     sinks: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="Where alerts go, by name.")
+    signals: dict[Name, SignalSettings] = Field(
+        default_factory=dict, description="Traffic signals whose controller tells their state, by name."
+    )
     alerts: AlertSettings = Field(AlertSettings(), description="Who is told, and how often.")
     inference: InferenceSettings = Field(InferenceSettings(), description="The device that runs the models.")
     ingest: IngestSettings = Field(IngestSettings(), description="How cameras are read.")

@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
-from streamer.alerts import AlertSettings
+from streamer.alerts import AlertSettings, ClipSettings
 from streamer.errors import ConfigError, InputError, SourceError
 from streamer.health import VigilSettings
 from streamer.inference.settings import InferenceSettings, ModelSpec
@@ -24,6 +24,8 @@ from streamer.outbox import OutboxSettings
 from streamer.pipeline import Pipeline
 from streamer.places import Places
 from streamer.schema import CameraSettings, SiteSettings, StorageSettings
+from streamer.signals.board import Watched
+from streamer.signals.settings import LampSettings, SignalSettings
 from streamer.sinks.sink import Sink, SinkSettings
 from streamer.sources.address import Address, parse
 from streamer.supervisor import Restarts
@@ -31,6 +33,17 @@ from streamer.web.settings import WebSettings
 
 _RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds")
 """What a reload can change; all else takes effect at the next start."""
+
+
+_WAITING_S = 4.0
+"""So many seconds of video are kept beyond what evidence shows: orders wait for the last second, and for their turn."""
+
+
+class Kept(TypedDict):
+    """Fields of a CameraSpec."""
+
+    ring_bytes: int
+    ring_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +61,19 @@ class SiteCamera:
     places: Places
     pipelines: tuple[str, ...]
     """Names of the pipelines that watch it."""
+    record_url: str | None = field(default=None, repr=False)
+    """Of the stream that gives the evidence, with its password; None: the analyzed one does."""
+    discreet: bool = False
+    """Part of its picture must not be seen: no clip may be made of what it sends."""
     tamper: bool = True
     """Whether a covered, defocused or moved picture is told."""
+    lamps: Mapping[str, LampSettings] = field(default_factory=dict)
+    """Heads of signals in its picture, by the signal's name."""
+
+    @property
+    def has_packets(self) -> bool:
+        """Whether it sends encoded video that could be kept (local cameras and files do not)."""
+        return self.record_url is not None or self.address.scheme not in ("device", "file")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +90,8 @@ class Site:
     models: Mapping[str, ModelSpec]
     """All models that a pipeline asks, by the name that it uses."""
     sinks: Mapping[str, SinkSettings]
+    signals: Mapping[str, SignalSettings]
+    """Those that have a feed."""
     alerts: AlertSettings
     inference: InferenceSettings
     ingest: IngestSettings
@@ -83,10 +109,10 @@ class Site:
     """All settings with their defaults filled in and credentials masked, as plain values."""
 
     def build_sinks(self) -> dict[str, Sink]:
-        """The sinks, not opened yet.
+        """The sinks, not opened yet; what signals need of this machine is looked for as well.
 
         Raises:
-            InputError: a sink needs what this machine lacks.
+            InputError: a sink or a signal needs what this machine lacks.
         """
         built, faults = {}, []
         for name, settings in self.sinks.items():
@@ -94,15 +120,44 @@ class Site:
                 built[name] = settings.build(name, self.base_dir)
             except InputError as error:
                 faults.append(str(error))
+        if any(signal.mqtt is not None for signal in self.signals.values()):
+            from streamer.signals.mqtt import brokers  # only now: most sites have none
+
+            try:
+                brokers(self.signals, self.base_dir)
+            except InputError as error:
+                faults.append(str(error))
         if faults:
             raise ConfigError(faults)
         return built
+
+    def clip(self, camera: str) -> ClipSettings | None:
+        """The clips that are made of a camera's alerts; None: none."""
+        settings = self.cameras[camera]
+        return self.alerts.clip if settings.has_packets and not settings.discreet else None
+
+    def kept(self, camera: str) -> Kept:
+        """How much of what a camera sends its reader keeps for evidence: nothing, unless something asks for it."""
+        clip = self.clip(camera)
+        if clip is None and self.cameras[camera].record_url is None:
+            return {"ring_bytes": 0, "ring_s": 0.0}
+        shown_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
+        return {"ring_bytes": int(self.ingest.ring_megabytes * 1e6), "ring_s": shown_s + _WAITING_S}
+
+    def signals_of(self, camera: str) -> Watched:
+        """The signals that a camera's rules ask for, and its lamps."""
+        watched = self.cameras[camera]
+        rules = (rule for name in watched.pipelines for rule in self.pipelines[name].enabled_rules())
+        names = dict.fromkeys(name for rule in rules for name in rule.places_needed().get("signals", ()))
+        return Watched(tuple(names), watched.lamps)
 
     def same_camera(self, old: Site, camera: str) -> bool:
         """Whether a camera, its pipelines and their models are what they were in another site."""
         if self.prints["cameras"].get(camera) != old.prints["cameras"].get(camera):
             return False
         if self.alerts.timezone != old.alerts.timezone:  # schedules of rules are in it
+            return False
+        if self.alerts.clip != old.alerts.clip:  # its reader keeps as much as they need
             return False
         for name in self.cameras[camera].pipelines:
             if self.prints["pipelines"][name] != old.prints["pipelines"].get(name):
@@ -147,6 +202,9 @@ class Site:
             lines.append(f"  model     {name}: {model.file}")
         for name, sink in self.sinks.items():
             lines.append(f"  sink      {name}: {sink.type}")
+        for name, signal in self.signals.items():
+            feeds = [kind for kind in ("http", "poll", "mqtt") if getattr(signal, kind) is not None]
+            lines.append(f"  signal    {name}: {', '.join(feeds)}")
         return secrets.scrub("\n".join(lines))
 
 
@@ -163,7 +221,7 @@ def fingerprints(
     """
     prints: dict[str, dict[str, str]] = {}
     for section in SiteSettings.model_fields:
-        if section in ("cameras", "sinks"):
+        if section in ("cameras", "sinks", "signals"):
             prints[section] = {name: _digest(entry) for name, entry in (data.get(section) or {}).items()}
         elif section == "pipelines":
             prints[section] = {name: _digest(it, _stamp(base_dir / it["use"])) for name, it in data[section].items()}
@@ -202,7 +260,7 @@ def shown(
     values["cameras"] = {name: camera.model_dump(mode="json", by_alias=True) for name, camera in cameras.items()}
     for camera in values["cameras"].values():
         source = camera["source"]
-        camera["source"] = _bare(source) if isinstance(source, str) else {k: _bare(v) for k, v in source.items()}
+        camera["source"] = _bare(source) if isinstance(source, str) else {k: v and _bare(v) for k, v in source.items()}
     values["pipelines"] = {
         name: {"use": data["pipelines"][name]["use"], **pipeline.model_dump(mode="json", by_alias=True)}
         for name, pipeline in pipelines.items()

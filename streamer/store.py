@@ -26,6 +26,8 @@ from streamer.errors import StoreError
 from streamer.events import Event
 
 T = TypeVar("T")
+CLIPS = "clips"
+"""The folder of video evidence, beside that of the snapshots."""
 
 
 class Store:
@@ -34,6 +36,7 @@ class Store:
     def __init__(self, dir: Path):
         self.dir = dir
         self.snapshots = dir / "snapshots"
+        self.clips = dir / CLIPS
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -45,7 +48,8 @@ class Store:
             StoreError: another daemon has it, the disk is full, the file is damaged or of a newer version.
         """
         with clear_errors(self.dir):
-            self.snapshots.mkdir(parents=True, exist_ok=True)
+            for folder in (self.snapshots, self.clips):
+                folder.mkdir(parents=True, exist_ok=True)
             self._lock = _take_lock(self.dir)
             try:
                 self._connection = connect(self.dir, create=True)
@@ -107,8 +111,11 @@ class Store:
 
     def snapshot_path(self, alert_id: str) -> Path:
         """Where the snapshot of an alert belongs; a plain file name whatever the id holds."""
-        tail = blake2b(alert_id.encode(), digest_size=6).hexdigest()
-        return self.snapshots / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', alert_id).lstrip('.')[:120]}-{tail}.jpg"
+        return self.snapshots / f"{_file_name(alert_id)}.jpg"
+
+    def clip_path(self, alert_id: str) -> Path:
+        """Where the clip of an alert belongs."""
+        return self.clips / f"{_file_name(alert_id)}.mp4"
 
     async def _on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._thread is None or self._connection is None:
@@ -120,6 +127,11 @@ class Store:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+
+
+def _file_name(alert_id: str) -> str:
+    tail = blake2b(alert_id.encode(), digest_size=6).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', alert_id).lstrip('.')[:120]}-{tail}"
 
 
 def dump_event(event: Event) -> str:

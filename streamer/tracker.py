@@ -1,6 +1,6 @@
-"""Following things from frame to frame: ByteTrack of the `trackers` library, wrapped so that all is in seconds.
+"""Following things from frame to frame: ByteTrack, wrapped so that all is in seconds.
 
-Called by pipelines, one tracker per `watch`. The library does association and motion; this wrapper gives it real time
+Called by pipelines, one tracker per `watch`. `bytetrack` does association and motion; this wrapper gives it real time
 stamps (so that any and changing frame rates behave alike), keeps ages and last positions, freezes on `unknown`
 answers instead of ageing tracks, carries a thing through short misses of the detector, lets a box continue only a
 track of its own kind, and starts none from a box that is but a part of another. No I/O; engine process.
@@ -19,14 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.kalman import corner_filter
-from streamer.overlap import area, shared, wide_iou
+from streamer.bytetrack import ByteTrack, Thresholds
+from streamer.overlap import WideIoU, area, shared
 from streamer.types import Detections, Floats, Tracks
 
 _SCALE = 1000.0
-"""The library's Kalman noise is in pixels: a square of 1000 stands for the frame."""
+"""The noise of motion is in pixels: a square of 1000 stands for the frame."""
+_WIDER = 0.3
+"""At 2 frames a second somebody who walks leaves their own narrow box behind (Yang et al., C-BIoU, WACV 2023)."""
 _APART = 10.0
 """Offset between kinds, in frames: boxes of two kinds never overlap."""
+_REACH_S = 2.5
+"""How far a lone thing may move in a second, in the longer sides of its box as fractions, and still be found again: who
+runs at 7 m/s, seen in a picture of 16:9."""
+_FARTHEST = 1.25
+"""Beyond so many longer sides it is anybody's guess who came."""
+_SURE = 0.5
+"""Only a box that is so confident is found again so far away: at lower ones detectors see things that are not there."""
 _KINDS = {"truck": "car", "bus": "car", "train": "car"}
 """Labels that detectors confuse from frame to frame and that are one thing to a tracker."""
 
@@ -46,6 +55,10 @@ class TrackerSettings(BaseModel):
         0.2, ge=0, le=1, description="Overlap of prediction and box, each widened by 30 %, that makes them one thing."
     )
 
+    def thresholds(self) -> Thresholds:
+        """What the matching asks for."""
+        return Thresholds(self.high_confidence, self.start_confidence, self.min_iou, self.lost_seconds)
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -53,27 +66,10 @@ class _Seen:
     """Capture time of the first sighting."""
     last_known: float
     """Known time, which unknown answers stop."""
-    box: Any
+    box: list[float]
     confidence: float
     votes: dict[int, float] = field(default_factory=dict)
     """Summed confidence by label: a van that is a truck for one frame stays a car."""
-
-
-@dataclass(slots=True, eq=False)
-class _Boxes:
-    """What the library uses of `supervision.Detections`, without its checks: they cost as much as the matching."""
-
-    xyxy: NDArray[Any]
-    confidence: NDArray[Any]
-    class_id: NDArray[Any]
-    """Not a class: the way to find each box again."""
-    tracker_id: Any = None
-
-    def __len__(self) -> int:
-        return len(self.xyxy)
-
-    def __getitem__(self, rows: NDArray[Any]) -> _Boxes:
-        return _Boxes(self.xyxy[rows], self.confidence[rows], self.class_id[rows])
 
 
 class Tracker:
@@ -81,7 +77,8 @@ class Tracker:
 
     def __init__(self, settings: TrackerSettings | None = None):
         self._settings = settings or TrackerSettings()
-        self._library = _byte_track(self._settings)
+        self._overlap = WideIoU(_WIDER, self._settings.min_iou)
+        self._matching = ByteTrack(self._settings.thresholds(), self._overlap)
         self._seen: dict[int, _Seen] = {}
         self._last = Tracks.empty()
         self._last_at: float | None = None
@@ -104,7 +101,7 @@ class Tracker:
             return self._last if detections.known else replace(self._last, known=False)
         if not detections.known:
             if self._last_at is not None:
-                # what nobody watched must not age a track: its clock and the library's stop meanwhile
+                # what nobody watched must not age a track: its clock and that of its motion stop meanwhile
                 self._frozen_s += time - self._last_at
                 self._last_at = time
             return replace(self._last, known=False)
@@ -117,28 +114,36 @@ class Tracker:
         return self._last
 
     def _associate(self, detections: Detections, known: float, time: float) -> None:
-        if not len(detections) and not self._library.tracks:
+        if not len(detections) and not len(self._matching):
             return  # most cameras see nobody most of the time
         boxes = detections.boxes + _kinds(detections.labels)[detections.label_ids, None] * _APART
         # half a person, or two in one box: may be who was followed before, but is nobody new
         weak = _parts(boxes, detections.confidence, self._settings.part_overlap)
         below = np.float32(self._settings.high_confidence - 0.01)
         confidence = np.where(weak, np.minimum(detections.confidence, below), detections.confidence)
-        found = self._library.update(
-            _Boxes(boxes * _SCALE, confidence, np.arange(len(detections))),
-            timestamp=known,
+        step_s = 0.0 if self._before_at is None else time - self._before_at
+        # for boxes that are no flash of the detector only: in the first comparison, of the more confident boxes
+        self._overlap.reach = min(_REACH_S * step_s, _FARTHEST)
+        self._overlap.fresh = self._matching.fresh  # new ones come last
+        self._overlap.sure = confidence[confidence >= self._settings.high_confidence] >= _SURE
+        numbers = self._matching.update(boxes * _SCALE, confidence, known)
+        # plain lists: reading an array number by number costs more than all the rest of this loop
+        rows, confidences, label_ids = (
+            detections.boxes.tolist(),
+            detections.confidence.tolist(),
+            detections.label_ids.tolist(),
         )
-        for i, track_id in zip(found.class_id.tolist(), found.tracker_id.tolist(), strict=True):
+        for i, track_id in enumerate(numbers):
             if track_id < 0:
                 continue
             seen = self._seen.get(track_id)
             if seen is None:
-                # the library tells of a thing at its second sighting
+                # a thing is told of at its second sighting
                 first_at = time if self._before_at is None else self._before_at
-                seen = self._seen[track_id] = _Seen(first_at, known, None, 0.0)
-            seen.last_known, seen.box = known, detections.boxes[i]
-            seen.confidence = float(detections.confidence[i])
-            label_id = int(detections.label_ids[i])
+                seen = self._seen[track_id] = _Seen(first_at, known, rows[i], 0.0)
+            seen.last_known, seen.box = known, rows[i]
+            seen.confidence = confidences[i]
+            label_id = label_ids[i]
             seen.votes[label_id] = seen.votes.get(label_id, 0.0) + seen.confidence
 
     def _forget(self, known: float) -> None:
@@ -160,22 +165,6 @@ class Tracker:
             labels=labels,
             unseen_s=np.array([known - seen.last_known for _, seen in rows], np.float32),
         )
-
-
-def _byte_track(settings: TrackerSettings) -> Any:
-    from trackers import ByteTrackTracker
-
-    return ByteTrackTracker(
-        lost_track_buffer=round(settings.lost_seconds * 30),  # the library counts in frames of 30 a second
-        frame_rate=5.0,  # only its first step: later ones use the time stamps
-        track_activation_threshold=settings.start_confidence,
-        minimum_consecutive_frames=1,
-        minimum_iou_threshold=settings.min_iou,
-        high_conf_det_threshold=settings.high_confidence,
-        state_estimator_class=corner_filter(),
-        # at 2 frames a second somebody who walks leaves their own narrow box behind (Yang et al., C-BIoU, WACV 2023)
-        iou=wide_iou()(buffer_ratio=0.3),
-    )
 
 
 @lru_cache(maxsize=64)
@@ -200,4 +189,6 @@ def _parts(boxes: NDArray[Any], confidence: Floats, overlap: float) -> NDArray[n
 
 def _winner(votes: dict[int, float]) -> int:
     """The label with the most confidence behind it; the lower number where two have the same."""
+    if len(votes) == 1:
+        return next(iter(votes))
     return min(votes, key=lambda label: (-votes[label], label))

@@ -6,8 +6,11 @@ zones, events and models of any size agree; pixels appear only inside models and
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,48 @@ class SlotRef:
     """Index of the slot in its pool."""
     generation: int
     """How often this slot was filled; a worker refuses a slot that has moved on."""
+
+
+Aspect = Literal["red", "amber", "green", "unknown"]
+"""What a traffic signal shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of time in which a signal certainly showed one thing."""
+
+    aspect: Aspect
+    since: float
+    """First moment that is vouched for, capture time in seconds."""
+    until: float
+    """Last moment that is vouched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What is known of one traffic signal when a frame was captured."""
+
+    aspect: Aspect = "unknown"
+    since: float = 0.0
+    """Since when, capture time in seconds."""
+    reason: str = ""
+    """Why it is unknown, a word: silent, late, future, stuck, ...; empty when it is known."""
+    source: str = ""
+    """Who says so: feed, lamp or both."""
+    phases: tuple[Phase, ...] = ()
+    """The last phases that are vouched for, oldest first; the last one may reach on, but nobody can say so yet."""
+
+    def shows(self, aspect: Aspect, start: float, end: float) -> bool:
+        """Whether it certainly showed this, without a break, from one capture time to another."""
+        return any(p.aspect == aspect and p.since <= start and p.until >= end for p in self.phases)
+
+    @property
+    def vouched_until(self) -> float:
+        """The last moment of which anything is certain, capture time in seconds; minus infinity if none is."""
+        return self.phases[-1].until if self.phases else -math.inf
+
+
+NO_SIGNALS: Mapping[str, Signal] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +95,8 @@ class Frame:
     """Seconds without an analysed frame before this one, where that was longer than the sampling period explains."""
     slot: SlotRef | None = None
     """Set for live frames only."""
+    signals: Mapping[str, Signal] = field(default_factory=lambda: NO_SIGNALS)
+    """Traffic signals that the camera's rules ask for, by name, as they were at `time`."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -10,7 +10,9 @@ _LOST = {
     "camera_offline": ("is offline", "blind since"),
     "camera_frozen": ("shows a frozen picture", "since"),
     "camera_tampered": ("may have been tampered with", "since"),
+    "camera_runaway": ("sends too many frames", "since"),
 }
+_OVER = {"camera_offline": "is back", "camera_runaway": "keeps to its rate again"}
 
 
 def sentence(event: Event, zone: tzinfo | None = None) -> str:
@@ -45,7 +47,9 @@ def _of_pipeline(event: Event) -> str:
     if event.line:
         about.append(f"at line {event.line}")
     lasted = _lasted(event)
-    if lasted is not None and lasted >= 0.05:
+    if event.state == "begin" and "red_for_s" in event.detail:  # not how long ago, but how late
+        about.append(f"{duration(event.detail['red_for_s'])} after red")
+    elif lasted is not None and lasted >= 0.05:
         about.append(f"for {duration(lasted)}")
     text = " ".join(part for part in about if part)
     end_reason = event.detail.get("reason") if event.state == "end" else None
@@ -66,7 +70,7 @@ def _of_system(event: Event, zone: tzinfo | None) -> str:
     if event.kind in _LOST:
         state, blind = _LOST[event.kind]
         if event.state == "end":
-            over = "is back" if event.kind == "camera_offline" else "shows a live picture again"
+            over = _OVER.get(event.kind, "shows a live picture again")
             return f"camera {event.camera} {over} after {lasted}{_because(event)}"
         return f"camera {event.camera} {state}{f': {words}' if words else ''}; {blind} {since}"
     if event.kind == "overloaded":

@@ -250,12 +250,18 @@ def campus_table(data: Path, model: Path, analyze_fps: float, sight: object = "d
     return "\n".join(lines), scores[0], scores[1]
 
 
-def main() -> None:
-    """Print the tables."""
+def data_folder() -> Path:
+    """Where the footage is; ends the process where it is not."""
     named = os.environ.get("STREAMER_TEST_DATA")
     data = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
     if not data.is_dir():
-        sys.exit(f"tests.footage: no folder {data}; set STREAMER_TEST_DATA to the test footage")
+        sys.exit(f"no folder {data}; set STREAMER_TEST_DATA to the test footage")
+    return data
+
+
+def main() -> None:
+    """Print the tables."""
+    data = data_folder()
     with tempfile.TemporaryDirectory() as folder:
         model = detector(data, Path(folder))
         for analyze_fps in (5.0, 10.0):

@@ -271,6 +271,89 @@ def test_a_pipeline_file_beside_the_site_and_a_sub_stream(tmp_path: Path) -> Non
     assert site.cameras["a"].address.scheme == "device"
 
 
+TWO = GOOD.replace(
+    "source: rtsp://user:${GATE_PASSWORD}@10.0.0.5/stream1",
+    'source: {analyze: "rtsp://u:${GATE_PASSWORD}@10.0.0.5/sub", record: "rtsp://u:${GATE_PASSWORD}@10.0.0.5/main"}',
+)
+
+
+def test_a_main_stream_for_the_evidence() -> None:
+    site = site_of(TWO)
+    gate = site.cameras["gate"]
+    assert gate.address.target == "/sub"
+    assert gate.record_url is not None
+    assert gate.record_url.endswith("@10.0.0.5/main")
+    assert site.kept("gate") == {"ring_bytes": 16_000_000, "ring_s": 4.0}
+    shown = site.text()
+    assert VARIABLES["GATE_PASSWORD"] not in shown
+    assert "record: rtsp://***@10.0.0.5/main" in shown
+    assert "p@ss" not in repr(gate)
+
+
+def test_clips_are_off_unless_asked_for_and_readers_keep_as_much_as_they_need() -> None:
+    site = site_of(GOOD)
+    assert site.clip("gate") is None
+    assert site.kept("gate") == {"ring_bytes": 0, "ring_s": 0.0}
+    filmed = site_of(GOOD.replace("alerts: {", "alerts: {clip: {after_seconds: 8}, "))
+    clip = filmed.clip("gate")
+    assert clip is not None
+    assert (clip.before_seconds, clip.after_seconds) == (5.0, 8.0)
+    assert filmed.kept("gate") == {"ring_bytes": 16_000_000, "ring_s": 17.0}
+    assert not filmed.same_camera(site, "gate"), "its reader must keep more from now on"
+    assert filmed.same_camera(filmed, "gate")
+
+
+def test_what_sends_no_packets_has_no_clips() -> None:
+    text = GOOD.replace("alerts: {", "alerts: {clip: {}, ").replace(
+        "source: rtsp://user:${GATE_PASSWORD}@10.0.0.5/stream1", "source: usb:0"
+    )
+    assert site_of(text).clip("gate") is None
+
+
+def test_a_clip_excludes_a_privacy_mask(tmp_path: Path) -> None:
+    camera = """
+cameras:
+  gate:
+    source: rtsp://a/b
+    zones: {yard: [[0, 0], [1, 0], [1, 1]]}
+    pipelines: [surveillance]
+"""
+    masks = """
+    masks:
+      window: {polygon: [[0, 0], [0.2, 0], [0.2, 0.2]], privacy: true}
+      tree: {polygon: [[0, 0], [0.2, 0], [0.2, 0.2]], ignore: [motion]}
+"""
+    rest = """
+pipelines: {surveillance: {use: surveillance, intrusion: {zones: [yard]}}}
+"""
+    clip = """
+alerts: {clip: {before_seconds: 3}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse_site(camera + masks + rest + clip, tmp_path)
+    (fault,) = caught.value.faults
+    assert "cameras.gate" in fault
+    assert "alerts.clip" in fault
+    assert "privacy mask window" in fault
+    for text in (camera + masks + rest, camera + rest + clip):
+        assert parse_site(text, tmp_path).cameras["gate"].name == "gate"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{analyze: usb:0, record: usb:1}", "source.record: a record stream comes over the network"),
+        ('{analyze: "rtsp://a/b", record: film.mp4}', "source.record"),
+        ('{analyze: "rtsp://a/b", record: "rtps://a/c"}', "unknown protocol rtps://"),
+        ('{analyze: "rtsp://a/b", record: "rtsp://"}', "source.record: no host name"),
+        ('{analyze: "rtsp://a/b", rekord: "rtsp://a/c"}', "rekord"),
+    ],
+)
+def test_a_record_stream_that_cannot_be_one(source: str, words: str) -> None:
+    text = GOOD.replace("source: rtsp://user:${GATE_PASSWORD}@10.0.0.5/stream1", f"source: {source}")
+    assert any(words in fault for fault in faults_of(text))
+
+
 def test_changes_name_what_was_added_removed_and_changed() -> None:
     old = site_of(GOOD)
     assert site_of(GOOD).changes(old) == ""

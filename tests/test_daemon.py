@@ -20,6 +20,7 @@ from streamer.config import parse_site
 from streamer.daemon import Daemon, assemble, plans
 from streamer.errors import InputError, ModelError, StreamerError
 from streamer.metrics import Metrics
+from streamer.signals.board import Board
 from streamer.store import Store
 from tests import sites
 
@@ -95,11 +96,32 @@ class Notifier:
         self.told.append("RELOADING=1")
 
 
+class Quiet:
+    """Stands for arming and reception, which have nothing to say here."""
+
+    def __init__(self):
+        self.board = Board()
+        self.cameras: list[str] = []
+
+    async def load(self):
+        pass
+
+    async def run(self):
+        await asyncio.Event().wait()
+
+    def set_cameras(self, cameras):
+        self.cameras = list(cameras)
+
+    def covers(self, camera, time):
+        return True
+
+
 @pytest.fixture
 def daemon(tmp_path):
     told: list[str] = []
     names = ("store", "models", "readers", "outbox", "engine", "web", "reporter")
     parts: dict[str, Any] = {name: Recorder(name, told) for name in names}
+    parts |= {"arming": Quiet(), "reception": Quiet()}
     vigil: Any = SimpleNamespace()
     notifier: Any = Notifier(told)
     made = Daemon(site=load(tmp_path), metrics=Metrics(), clock=FakeClock(), vigil=vigil, notifier=notifier, **parts)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from streamer.alerts import Suppressed
+from streamer.alerts import Alert, ClipSettings, Suppressed
 from streamer.camera import Camera, Watching
 from streamer.clock import FakeClock, settle
 from streamer.engine import CameraPlan, Engine, Parts
@@ -51,6 +50,8 @@ class Readers:
     specs: list[list[str]] = field(default_factory=list)
     snapshots: list[tuple] = field(default_factory=list)
     snapshot_works: bool = True
+    clips: list[tuple] = field(default_factory=list)
+    last_second: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self, frame):
         self.released.append(frame)
@@ -60,6 +61,11 @@ class Readers:
 
     async def snapshot(self, *request):
         self.snapshots.append(request)
+        return self.snapshot_works
+
+    async def clip(self, *request):
+        self.clips.append(request)
+        await self.last_second.wait()
         return self.snapshot_works
 
 
@@ -78,9 +84,9 @@ class Policy:
     suppress: str | None = None
 
     def decide(self, event):
-        return (
-            Suppressed(self.suppress) if self.suppress else SimpleNamespace(id=f"{event.id}:{event.state}", event=event)
-        )
+        if self.suppress:
+            return Suppressed(self.suppress)
+        return Alert(f"{event.id}:{event.state}", event, event.severity, ("log",), "", event.time)
 
 
 @dataclass
@@ -89,12 +95,19 @@ class Outbox:
     attached: list = field(default_factory=list)
     states: list = field(default_factory=list)
     full: bool = False
+    suppresses: bool = False
+    clips: dict = field(default_factory=dict)
+    attached_clips: list = field(default_factory=list)
 
     async def put(self, alert, expects_snapshot):
         if self.full:
             raise StoreError("storage: the disk is full")
         self.alerts.append((alert.id, expects_snapshot))
-        return True
+        self.clips[alert.id] = alert.clip
+        return not self.suppresses
+
+    async def attach_clip(self, alert_id, there):
+        self.attached_clips.append((alert_id, there))
 
     async def attach(self, alert_id, path):
         self.attached.append((alert_id, path))
@@ -122,6 +135,9 @@ class Store:
 
     def snapshot_path(self, alert_id):
         return f"/snapshots/{alert_id}.jpg"
+
+    def clip_path(self, alert_id):
+        return f"/clips/{alert_id}.mp4"
 
 
 class Vigil:
@@ -183,7 +199,46 @@ async def test_a_frame_becomes_an_alert_with_its_snapshot(engine, parts):
     assert parts.outbox.attached[0] == (f"{begun}:begin", f"/snapshots/{begun}:begin.jpg")
     assert parts.readers.snapshots[0][:3] == ("gate", 1, 1)
     assert parts.store.open == {}
-    assert parts.outbox.announced == {"gate": ["camera_offline", "camera_frozen", "camera_tampered"]}
+    assert parts.outbox.announced == {"gate": ["camera_offline", "camera_frozen", "camera_tampered", "camera_runaway"]}
+
+
+def filmed(name="gate"):
+    return replace(plan(name), clip=ClipSettings(before_seconds=3, after_seconds=4))
+
+
+async def test_an_alert_that_begins_gets_its_clip_and_does_not_wait_for_it(engine, parts):
+    engine.set_cameras([filmed()])
+    await feed(engine, 0, 1, 2, 3)
+    begin, end = (alert_id for alert_id, _ in parts.outbox.alerts)
+    assert parts.outbox.clips == {begin: f"/clips/{begin}.mp4", end: None}
+    camera, captured_at, *rest = parts.readers.clips[0]
+    assert (camera, rest) == ("gate", [3.0, 4.0, f"/clips/{begin}.mp4"])
+    assert captured_at == pytest.approx(1000.2)
+    assert parts.outbox.attached_clips == []
+    assert [alert_id for alert_id, _ in parts.outbox.attached] == [begin, end], "the snapshot did not wait either"
+    parts.readers.last_second.set()
+    await settle()
+    assert parts.outbox.attached_clips == [(begin, True)]
+    assert len(parts.readers.clips) == 1
+
+
+async def test_no_clip_without_an_alert_or_where_none_is_wanted(engine, parts):
+    engine.set_cameras([plan()])
+    await feed(engine, 0, 1, 2, 3)
+    parts.outbox.suppresses = True
+    engine.set_cameras([filmed()])
+    await feed(engine, 0, 1, 2, 3)
+    assert parts.readers.clips == []
+    assert len(parts.outbox.alerts) == 4
+
+
+async def test_stopping_does_not_wait_for_a_clip_that_is_still_to_come(engine, parts):
+    engine.set_cameras([filmed()])
+    await feed(engine, 0, 1)
+    assert len(parts.readers.clips) == 1
+    async with asyncio.timeout(1.0):
+        await engine.stop()
+    assert parts.outbox.attached_clips == []
 
 
 async def test_every_frame_goes_back_to_its_reader_once(engine, parts):

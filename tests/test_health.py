@@ -326,3 +326,64 @@ async def test_cameras_are_judged_each_for_itself() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         VigilSettings(**wrong)
+
+
+async def test_a_stream_that_runs_away_is_told_with_its_cause_and_so_is_its_end() -> None:
+    watchman = Watchman()
+    watchman.hear("live")
+    await watchman.wait(5)
+    ran_at = watchman.clock.time()
+    words = "over twice the 15 frames/s that are announced"
+    watchman.hear("live", "runaway", picture="runaway", detail=words)
+    assert watchman.metrics.value("streamer_camera_up", camera="gate") == 0
+    assert await watchman.wait(2.5) == []
+    (event,) = await watchman.wait(0.5)
+    assert (event.kind, event.state, event.pipeline, event.severity) == (
+        "camera_runaway",
+        "begin",
+        "system",
+        "critical",
+    )
+    assert event.detail == {
+        "cause": "runaway",
+        "words": "far more frames arrive than the stream announces",
+        "detail": words,
+    }
+    assert event.started == pytest.approx(ran_at)
+    assert await watchman.wait(60) == []
+    calm_at = watchman.clock.time()
+    watchman.hear("live")
+    assert await watchman.wait(2.5) == []
+    (end,) = await watchman.wait(0.5)
+    assert (end.kind, end.state) == ("camera_runaway", "end")
+    assert end.ended == pytest.approx(calm_at)
+
+
+async def test_a_rate_that_flaps_is_one_incident() -> None:
+    watchman = Watchman()
+    for _ in range(8):  # judged each second anew by the reader
+        watchman.hear("live", "runaway", picture="runaway")
+        await watchman.wait(1)
+        watchman.hear("live")
+        await watchman.wait(1)
+    assert watchman.events == []
+    watchman.hear("live", "runaway", picture="runaway")
+    await watchman.wait(4)
+    for _ in range(8):
+        watchman.hear("live")
+        await watchman.wait(1)
+        watchman.hear("live", "runaway", picture="runaway")
+        await watchman.wait(2)
+    assert said(watchman.events) == [("camera_runaway", "begin")]
+
+
+async def test_a_runaway_that_goes_offline_stays_what_it_was() -> None:
+    watchman = Watchman()
+    watchman.hear("live", "runaway", picture="runaway")
+    await watchman.wait(4)
+    watchman.hear("lost", "refused", picture="runaway")
+    await watchman.wait(11)
+    watchman.hear("live", "runaway", picture="runaway")
+    await watchman.wait(4)
+    kinds = [("camera_runaway", "begin"), ("camera_offline", "begin"), ("camera_offline", "end")]
+    assert said(watchman.events) == kinds

@@ -4,47 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from trackers.core.bytetrack.tracklet import ByteTrackTracklet
+from trackers.utils.predict_timing import PredictTiming
+from trackers.utils.state_representations import XYXYStateEstimator
 
-from streamer.kalman import corner_filter
+from streamer.kalman import Motion, Step
 
-
-def _pair():
-    from trackers.core.bytetrack.tracklet import ByteTrackTracklet
-    from trackers.utils.state_representations import XYXYStateEstimator
-
-    box = np.array([100.0, 200.0, 140.0, 320.0])
-    return ByteTrackTracklet(box, corner_filter()), ByteTrackTracklet(box, XYXYStateEstimator)
+BOX = [100.0, 200.0, 140.0, 320.0]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_it_follows_the_library_through_steps_gaps_and_misses(seed: int) -> None:
-    from trackers.utils.predict_timing import PredictTiming
-
     rng = np.random.default_rng(seed)
-    ours, theirs = _pair()
-    box = np.array([100.0, 200.0, 140.0, 320.0])
+    ours, theirs = Motion(list(BOX)), ByteTrackTracklet(np.array(BOX), XYXYStateEstimator)
+    box = np.array(BOX)
     for _ in range(200):
-        step = float(rng.choice([1.0, 1.01, 0.93, 1.2, 3.0, 0.4]))
-        timing = PredictTiming(frame_step=step, elapsed_seconds=step / 5, frame_rate=5.0)
-        assert np.allclose(ours.predict(timing), theirs.predict(timing), rtol=1e-9, atol=1e-9)
+        elapsed_s = float(rng.choice([1.0, 1.01, 0.93, 1.2, 3.0, 0.4])) / 5
+        timing = PredictTiming(frame_step=elapsed_s * 5.0, elapsed_seconds=elapsed_s, frame_rate=5.0)
+        ours.predict(Step.of(elapsed_s, 5.0))
+        assert np.allclose(ours.box, theirs.predict(timing), rtol=1e-9, atol=1e-9)
         if rng.random() < 0.8:
             box = box + rng.normal(0, 4, 4) + 2.0
-            ours.update(box)
+            ours.see(box.tolist())
             theirs.update(box)
-        assert np.allclose(ours.get_state_bbox(), theirs.get_state_bbox(), rtol=1e-9, atol=1e-9)
+        assert np.allclose(ours.box, theirs.get_state_bbox(), rtol=1e-9, atol=1e-9)
 
 
 def test_tracks_do_not_share_their_state() -> None:
-    first, _ = _pair()
-    second, _ = _pair()
-    first.predict()
-    first.update(np.array([500.0, 500.0, 600.0, 600.0]))
-    assert second.get_state_bbox().tolist() == [100.0, 200.0, 140.0, 320.0]
+    first, second = Motion(list(BOX)), Motion(list(BOX))
+    first.predict(Step.of(0.2, 5.0))
+    first.see([500.0, 500.0, 600.0, 600.0])
+    assert second.box == BOX
 
 
-def test_no_box_changes_nothing() -> None:
-    track, _ = _pair()
-    track.predict()
-    before = track.get_state_bbox().copy()
-    track.state_estimator.update(None)
-    assert np.array_equal(track.get_state_bbox(), before)
+def test_what_is_never_seen_again_goes_on_as_it_went() -> None:
+    motion = Motion(list(BOX))
+    for i in range(1, 30):
+        motion.predict(Step.of(0.2, 5.0))
+        motion.see([v + 10.0 * i for v in BOX])
+    motion.predict(Step.of(1.0, 5.0))
+    assert motion.box == pytest.approx([v + 10.0 * 34 for v in BOX], abs=1.0)

@@ -12,7 +12,7 @@ from streamer.metrics import Described, Metrics, reference
 from streamer.readings import Reading
 
 FIXED_LABELS = {"camera", "stage", "reason", "model", "sink", "outcome", "kind", "state", "loop", "part", "role"}
-FIXED_LABELS |= {"pipeline", "place", "label", "direction"}  # of the configuration, of a card, of fixed sets
+FIXED_LABELS |= {"pipeline", "place", "label", "direction", "signal"}  # of the configuration, of a card, of fixed sets
 EVERY = list(Metrics().describe())
 
 

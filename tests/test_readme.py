@@ -10,7 +10,11 @@ import pytest
 from streamer.cli import _parser
 from streamer.config import parse_site
 
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("architecture", "benchmarks", "configuration", "dependencies")))
+PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("architecture", "benchmarks", "configuration", "dependencies", "evaluation")),
+    "docs/traffic.md",
+)
 
 
 @pytest.fixture(params=PAGES)

@@ -240,6 +240,22 @@ async def test_events_are_listed_with_what_became_of_them(reporter, parts, tmp_p
     assert reporter.snapshot("../../etc/passwd") is None
 
 
+async def test_a_clip_is_listed_once_it_is_there(reporter, parts, tmp_path):
+    film = tmp_path / "a.mp4"
+    reporter.events.append(event())
+    parts.outbox.letters = [replace(letter("log", "delivered"), alert=replace(alert(), clip=film))]
+    await look(reporter)
+    (row,) = reporter.status().alerts
+    assert row.clip is None
+    assert reporter.clip(row.id) is None
+    parts.outbox.letters = [replace(letter("log", "delivered"), alert=replace(alert(), clip=film, clip_ready=True))]
+    await look(reporter)
+    (row,) = reporter.status().alerts
+    assert row.clip == row.id
+    assert reporter.clip(row.id) == film
+    assert reporter.clip("../../etc/passwd") is None
+
+
 async def test_a_hundred_events_are_kept(reporter):
     for number in range(250):
         reporter.events.append(event(incident=f"i-{number}"))

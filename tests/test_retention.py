@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamer import ledger, retention
+from streamer import attachments, ledger, retention
 from streamer.retention import OutboxSettings
 from streamer.store import Store
 from tests.alerting import EPOCH, alert
@@ -107,3 +107,25 @@ async def test_expiry_leaves_dead_letters(store):
     assert tidied.expired == [("list", "a:begin")]
     (letter,) = await store.read(lambda c: ledger.letters(c, store.snapshots, ledger.DEAD))
     assert (letter.status, letter.error) == ("expired", "too old")
+
+
+async def test_clips_have_a_bound_of_their_own_and_half_written_ones_go(store):
+    async def film(name, age_s, size):
+        made = alert(name, time=EPOCH - age_s)
+        path = store.clip_path(made.id)
+        path.write_bytes(b"x" * size)
+        os.utime(path, (EPOCH - age_s, EPOCH - age_s))
+        made = replace(made, created_at=EPOCH - age_s, clip=path)
+        await store.write(lambda c: ledger.enter(c, made, True, {"list": EPOCH + DAY}))
+        await store.write(lambda c: attachments.attach_clip(c, made.id, True))
+        return path
+
+    old, new = await film("old", 500, 100), await film("new", 400, 100)
+    half = store.clips / ".new.mp4.77.tmp"
+    half.write_bytes(b"x")
+    os.utime(half, (EPOCH - 300, EPOCH - 300))
+    assert await store.write(lambda c: retention.sweep(c, store.clips, 150, EPOCH, "clip")) == (2, 1)
+    assert [path.name for path in store.clips.iterdir()] == [new.name]
+    assert not old.exists()
+    letters = ledger.list_letters(store.dir)
+    assert [(letter.alert.clip, letter.alert.clip_ready) for letter in letters] == [(None, False), (new, True)]

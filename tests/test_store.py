@@ -134,12 +134,12 @@ def older(folder, version):
 
 async def test_older_schema_is_migrated_with_its_data(tmp_path):
     older(tmp_path / "data", 1)
-    with pytest.raises(StoreError, match="schema 1 is older than 2; start the daemon once"):
+    with pytest.raises(StoreError, match="schema 1 is older than 4; start the daemon once"):
         database.connect(tmp_path / "data")
     with Store(tmp_path / "data") as store:
         rows = await store.read(lambda c: c.execute("SELECT id, audience, begun_at FROM incidents").fetchall())
         assert rows == [("i", '["log","ops"]', 6.0)]
-        assert (await store.read(lambda c: c.execute("PRAGMA user_version").fetchone())) == (2,)
+        assert (await store.read(lambda c: c.execute("PRAGMA user_version").fetchone())) == (4,)
     Store(tmp_path / "data").open().close()
 
 
@@ -161,7 +161,7 @@ def test_newer_schema_is_refused_untouched(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match=r"schema 99 is newer than this streamer's 2; upgrade streamer"):
+    with pytest.raises(StoreError, match=r"schema 99 is newer than this streamer's 4; upgrade streamer"):
         Store(tmp_path).open()
     with pytest.raises(StoreError, match="newer"):
         database.connect(tmp_path)

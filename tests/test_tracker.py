@@ -236,3 +236,13 @@ def test_the_settings_say_seconds_and_shares() -> None:
     for wrong in ({"lost_seconds": -1}, {"start_confidence": 1.5}, {"part_overlap": 0.0}, {"lost_frames": 3}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             TrackerSettings.model_validate(wrong)
+
+
+@pytest.mark.parametrize("heights_s", [1.5, 2.0, 2.7])
+@pytest.mark.parametrize("fps", [2, 3, 5, 8, 15])
+def test_who_runs_is_followed_though_they_leave_their_own_box_behind(fps: float, heights_s: float) -> None:
+    seconds = 0.9 * (4 / 3) / 0.3 / heights_s
+    at = times(0, seconds, fps)[:-1]
+    found = follow([walks([(0, 0.05, 0.8), (seconds, 0.95, 0.8)])], at)
+    assert {int(i) for t in found for i in t.track_ids} == {1}
+    assert sum(len(t.seen()) for t in found) >= len(at) - 2

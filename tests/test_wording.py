@@ -30,6 +30,10 @@ def test_duration(seconds, words):
     [
         (event(), "intrusion at gate: person in zone yard for 1.2 s (confidence 0.83)"),
         (
+            event(kind="red_light", zone=None, line="stop", label="car", detail={"red_for_s": 3.02}),
+            "red light at gate: car at line stop 3.0 s after red (confidence 0.83)",
+        ),
+        (
             event(state="update", time=EPOCH + 60),
             "intrusion goes on at gate: person in zone yard for 1 min 1 s (confidence 0.83)",
         ),

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from streamer.bench import paced
 from streamer.bench.load import ZONE
 from streamer.errors import StreamerError
 from streamer.inference import plans
@@ -75,12 +76,18 @@ def read(stream: str) -> Packets:
 
 def decode(stream: Packets) -> Any:
     """The pictures, one by one: libavcodec in one thread."""
+    context = open_decoder(stream)
+    for packet in stream.packets:
+        yield from context.decode(packet)
+
+
+def open_decoder(stream: Packets) -> Any:
+    """A decoder for the stream: libavcodec in one thread."""
     import av
 
     context = av.CodecContext.create(stream.codec, "r")
     context.thread_count = 1
-    for packet in stream.packets:
-        yield from context.decode(packet)
+    return context
 
 
 def decode_ms(stream: Packets, fps: float) -> float:
@@ -179,7 +186,15 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     loaded = load(spec, card, replace(plan, batch=plan.batch if plan.runtime != "builtin" else 1))
     loaded.warm_up()
     plain_cost, boxes = plain_ms(stream, loaded, box, rates)
+    pace = paced.Pace(order["cameras"], *rates, box)
+    network = _bare_run(spec, card, replace(plan, batch=best), pictures, 1)
+    paced_bare, paced_plain = (
+        paced.paced_ms(stream.packets, lambda: open_decoder(stream), pace, steps)
+        for steps in (paced.bare_steps(pace, network), paced.plain_steps(pace, loaded))
+    )
     return {
+        "paced_bare_ms": paced_bare,
+        "paced_plain_ms": paced_plain,
         "decode_ms": decode_cost,
         "model_ms": by_batch[best],
         "batch": best,

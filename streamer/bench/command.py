@@ -50,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overload", type=float, default=2.0, metavar="X", help="after the search, run X times as many; 0: do not")
     add("--with-demo", action="store_true", help="also time `streamer demo` to its first analysed frame")
     add("--no-floor", action="store_true", help="skip the measurement of the floor")
+    add("--rules", action="store_true", help="only what tracker and rules cost a frame, and their memory over a week")
+    add("--tracks", type=int, default=20, metavar="N", help="with --rules: things in the picture (default 20)")
     add("--json", action="store_true", help="print one JSON object")
 
 
@@ -86,6 +88,12 @@ def bench(given: argparse.Namespace) -> None:
         InputError: what was given cannot be used.
         StreamerError: the measured daemon, the simulator or the floor failed.
     """
+    if given.rules:
+        from streamer.bench import rules
+
+        costs = rules.measure(given.tracks, given.analyze_fps)
+        print(json.dumps(costs.to_json()) if given.json else costs.to_text())
+        return
     load = load_of(given)
     say = (lambda text: None) if given.json else (lambda text: print(text, flush=True))
     found = _Bench(load, say).run(given)
@@ -124,7 +132,7 @@ class _Bench:
             say(table.floor_text(floors, run, both))
             found["floor"] = {"before": floors[0].to_json(), "after": floors[1].to_json(), "mean": both.to_json()}
             if run is not None:
-                found["ratio_to_bare"], found["ratio_to_plain"] = table.ratios(run, both)
+                found["ratios"] = {what: round(ratio, 3) for what, ratio in table.ratios(run, both).items()}
         return found
 
     def _floor(self, source: Path | str) -> floor.Floor:

@@ -1,9 +1,10 @@
 """The floor: what decoding and the model alone cost on this machine, now, with all cores as busy as under load.
 
-Two figures in CPU milliseconds a camera-second. `bare`: libavcodec decodes every frame, the model runs `analyze_fps`
+Figures in CPU milliseconds a camera-second. `bare`: libavcodec decodes every frame, the model runs `analyze_fps`
 times, nothing else. `plain`: the whole work once in straight-line code (decode, scale, letterbox, model, suppression,
-ByteTrack, zone test) without any live plumbing: no network, no clock, no other process. One process a core measures at
-the same time, as under load caches and clock rates are shared; `bare` is such a process.
+ByteTrack, zone test) without any live plumbing: no network, no clock, no other process. Both once in one go, and once
+at the cameras' pace (see `paced`), which is the load that the live side has. One process a core measures at the same
+time, as under load caches and clock rates are shared; `bare` is such a process.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class Floor:
     """A camera-second of everything, in straight-line code."""
     bare_ms: float
     """A camera-second of decoding and of the bare model."""
+    paced_bare_ms: float
+    """The bare work on as many streams as there are cameras, each picture when it is due."""
+    paced_plain_ms: float
+    """Everything, likewise."""
     runtime: str
     """Runtime and precision of the model."""
     input: str
@@ -52,7 +57,7 @@ class Floor:
 
 
 def measure(load: Load, stream: Path | str, model: Path | str) -> Floor:
-    """Measure now; takes about ten seconds.
+    """Measure now; takes about half a minute.
 
     Args:
         load: rates, device and precision.
@@ -65,12 +70,13 @@ def measure(load: Load, stream: Path | str, model: Path | str) -> Floor:
     order = {
         "stream": str(stream),
         "model": str(model),
+        "cameras": load.cameras,
         "fps": load.fps,
         "analyze_fps": load.analyze_fps,
         "inference": {"device": load.device, "precision": load.precision},
     }
     _measure_all({**order, "plan_only": True}, 1)  # a plan that is not in the cache is measured alone
-    return mean(_measure_all(order, cpu_count()))
+    return mean(_measure_all(order, min(cpu_count(), load.cameras)))
 
 
 def mean(found: Sequence[dict[str, Any]]) -> Floor:
@@ -85,6 +91,8 @@ def mean(found: Sequence[dict[str, Any]]) -> Floor:
         batch=found[0]["batch"],
         plain_ms=average("plain_ms"),
         bare_ms=average("bare_ms"),
+        paced_bare_ms=average("paced_bare_ms"),
+        paced_plain_ms=average("paced_plain_ms"),
         runtime=found[0]["runtime"],
         input=found[0]["input"],
         detections=average("detections"),
@@ -104,9 +112,10 @@ def _measure_all(order: dict[str, Any], processes: int) -> list[dict[str, Any]]:
         for _ in range(processes)
     ]
     try:
-        for process in running:
+        for number, process in enumerate(running):
             assert process.stdin is not None
-            process.stdin.write(json.dumps(order).encode() + b"\n")
+            own = {**order, "cameras": len(range(number, order["cameras"], processes))}
+            process.stdin.write(json.dumps(own).encode() + b"\n")
             process.stdin.flush()
         until = time.monotonic() + _TIMEOUT_S
         return [_result(process, until) for process in running]

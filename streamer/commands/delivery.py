@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from datetime import UTC, datetime
 
 from streamer.config import load_site
 from streamer.errors import InputError
 from streamer.faults import nearest
+from streamer.ledger import Letter
 
 
 def test_sink(given: argparse.Namespace) -> None:
@@ -27,7 +29,6 @@ def list_outbox(given: argparse.Namespace) -> None:
     """Print what waits and what was given up."""
     from streamer.ledger import DEAD, list_letters
     from streamer.log import secrets
-    from streamer.outbox import describe
 
     site = load_site(given.config, "replay")
     statuses = ("pending", *DEAD, *(("delivered",) if given.all else ()))
@@ -48,3 +49,10 @@ def retry_outbox(given: argparse.Namespace) -> None:
     if given.ids and not count:
         raise InputError("outbox retry: none of these alerts was given up; `streamer outbox list` shows their ids")
     print(f"{count} to be sent again; a running daemon begins within seconds")
+
+
+def describe(letter: Letter) -> str:
+    """A letter as one line for `streamer outbox list`."""
+    at = datetime.fromtimestamp(letter.alert.created_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    tail = f" ({letter.attempts} attempts; {letter.error})" if letter.error else ""
+    return f"{at} {letter.status:<9} {letter.sink:<12} {letter.alert.id}: {letter.alert.text}{tail}"

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from streamer.config import Site, load_site
 from streamer.errors import InputError, SourceError
 from streamer.faults import nearest
 from streamer.inference.local import LocalModels
-from streamer.replay import Recording, Report
+from streamer.replay import Recording, Report, Signals
 
 
 def probe(given: argparse.Namespace) -> int:
@@ -31,12 +31,10 @@ def probe(given: argparse.Namespace) -> int:
 def replay(given: argparse.Namespace) -> None:
     """Watch recordings, write the events, and say what would have alerted."""
     site = load_site(given.config, "replay")
-    videos = dict(_video(text, site) for text in given.video)
-    if len(videos) != len(given.video):
-        raise InputError("replay: --video names a camera twice; one recording a camera")
+    videos = videos_of(given.video, site, "replay")
     if given.out is not None and not given.out.absolute().parent.is_dir():
         raise InputError(f"replay: --out {given.out}: no such folder {given.out.absolute().parent}")
-    report = asyncio.run(_replay(site, videos))
+    report = asyncio.run(play(site, videos, "replay", given.signals))
     if given.out is not None:
         _write(given.out, report)
     print(report.summary())
@@ -44,9 +42,12 @@ def replay(given: argparse.Namespace) -> None:
     print(f"{events} in {given.out}" if given.out else f"{events}; --out FILE writes them")
 
 
-async def _replay(site: Site, videos: dict[str, Path]) -> Report:
+async def play(site: Site, videos: Mapping[str, Path], task: str, signals: Path | None = None) -> Report:
+    """Watch recordings with the pipelines of a site; the progress bar says which task it is."""
     from streamer.alerts import AlertPolicy
     from streamer.replay import replay as watch
+
+    told = _signals(site, videos, signals)  # may refuse: before anything is loaded
 
     pipelines = {camera: {name: site.pipelines[name] for name in site.cameras[camera].pipelines} for camera in videos}
     asked = {model for group in pipelines.values() for pipeline in group.values() for model in pipeline.models()}
@@ -57,21 +58,37 @@ async def _replay(site: Site, videos: dict[str, Path]) -> Report:
             size = max((w for w, _ in sizes), default=416), max((h for _, h in sizes), default=416)
             settings = site.cameras[camera]
             recordings.append(Recording(camera, video, settings.analyze_fps, size, settings.places, pipelines[camera]))
-        with _progress(recordings) as advance:
-            return await watch(recordings, models, AlertPolicy(site.alerts, site.sinks), advance)
+        with progress(recordings, task) as advance:
+            return await watch(recordings, models, AlertPolicy(site.alerts, site.sinks), advance, told)
 
 
-def _video(text: str, site: Site) -> tuple[str, Path]:
-    camera, equals, file = text.partition("=")
-    if not equals or not file:
-        raise InputError(f"replay: --video needs CAMERA=FILE, got {text!r}")
-    if camera not in site.cameras:
-        hint = nearest(camera, site.cameras) or f"; there are: {', '.join(site.cameras)}"
-        raise InputError(f"replay: {site.name} has no camera {camera!r}{hint}")
-    path = Path(file)
-    if not path.is_file():
-        raise InputError(f"replay: video of camera {camera!r}: no such file {file}")
-    return camera, path
+def _signals(site: Site, cameras: Iterable[str], file: Path | None) -> Signals:
+    """What replay knows of traffic signals: the lamps, and the recorded feeds of a file."""
+    from streamer.signals.board import Board
+    from streamer.signals.recording import Recording as Feeds
+    from streamer.signals.recording import read_recording
+
+    board = Board(site.signals)
+    board.set_cameras({camera: site.signals_of(camera) for camera in cameras})
+    return Signals(board, None if file is None else Feeds(board, read_recording(file, site.signals)))
+
+
+def videos_of(texts: Sequence[str], site: Site, command: str, option: str = "--video") -> dict[str, Path]:
+    """The files that arguments of the form CAMERA=FILE name, by camera. Raises InputError in the command's name."""
+    found: dict[str, Path] = {}
+    for text in texts:
+        camera, equals, file = text.partition("=")
+        if not equals or not file:
+            raise InputError(f"{command}: {option} needs CAMERA=FILE, got {text!r}")
+        if camera not in site.cameras:
+            hint = nearest(camera, site.cameras) or f"; there are: {', '.join(site.cameras)}"
+            raise InputError(f"{command}: {site.name} has no camera {camera!r}{hint}")
+        if camera in found:
+            raise InputError(f"{command}: {option} names a camera twice; one recording a camera")
+        found[camera] = Path(file)
+        if not found[camera].is_file():
+            raise InputError(f"{command}: {option[2:]} of camera {camera!r}: no such file {file}")
+    return found
 
 
 def _write(path: Path, report: Report) -> None:
@@ -87,7 +104,7 @@ def _write(path: Path, report: Report) -> None:
 
 
 @contextmanager
-def _progress(recordings: Sequence[Recording]) -> Iterator[Callable[[float], None] | None]:
+def progress(recordings: Sequence[Recording], task: str) -> Iterator[Callable[[float], None] | None]:
     """A bar over the seconds of all recordings, on stderr, when that is a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -97,8 +114,8 @@ def _progress(recordings: Sequence[Recording]) -> Iterator[Callable[[float], Non
 
     total = sum(_seconds(recording) for recording in recordings)
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replay", total=total or None)
-        yield lambda done: bar.update(task, completed=done)
+        row = bar.add_task(task, total=total or None)
+        yield lambda done: bar.update(row, completed=done)
 
 
 def _seconds(recording: Recording) -> float:

@@ -20,11 +20,13 @@ from typing import Protocol
 from streamer import log
 from streamer.errors import SourceError
 from streamer.ingest.health import Health, State
+from streamer.ingest.ring import Ring
 from streamer.ingest.session import Condition, Memory, Outlet, Session
 from streamer.ingest.spec import CameraSpec, Limits
 from streamer.log import secrets
 from streamer.sources.address import Address, parse
 from streamer.sources.live import open_live
+from streamer.sources.ration import Ration
 from streamer.sources.source import Counts, Source, SourceOptions
 
 logger = log.get(__name__)
@@ -65,10 +67,19 @@ class Capture:
         memory: what sessions leave to each other; also carries the session number on over a reader's restart.
         host: where pictures and health go.
         around: clock and connector.
+        ring: keeps what the camera sent, for evidence; None: nothing is kept.
     """
 
+    decodes = True
+
     def __init__(
-        self, spec: CameraSpec, limits: Limits, memory: Memory, host: Host, around: Surroundings | None = None
+        self,
+        spec: CameraSpec,
+        limits: Limits,
+        memory: Memory,
+        host: Host,
+        around: Surroundings | None = None,
+        ring: Ring | None = None,
     ):
         self.spec = spec
         self.counts = Counts()
@@ -76,11 +87,17 @@ class Capture:
         self.memory = memory
         self.busy_since: float | None = None
         """Since when the thread is inside the source (CLOCK_MONOTONIC); None while it is not. For the watchdog."""
+        self.share = 1.0
+        """Of each group of pictures, how much is decoded; set by `ration`."""
+        self.whole = False
+        self.phase = 0.0
+        """Which groups those are; see `Ration`."""
         self.opening = False
         self.aborted_at: float | None = None
         self._limits = limits
         self._host = host
         self._around = around or Surroundings()
+        self._ring = ring
         self._stop = threading.Event()
         self._source: Source | None = None
         self._attempt = 0
@@ -92,16 +109,30 @@ class Capture:
         """The thread's main; returns after `stop`."""
         while not self._stop.is_set():
             began_at = self._around.now()
-            units = self.counts.decoded
+            before = self._delivered
             error = self._live()
             if self._stop.is_set():
                 return
-            self._wait(error, began_at, self.counts.decoded > units)
+            self._wait(error, began_at, self._delivered > before)
 
     def stop(self) -> None:
         """End the thread soon; from any thread."""
         self._stop.set()
         self.abort()
+
+    def ration(self, share: float, whole: bool | None = None) -> None:
+        """Decode so much of the video from now on, in whole groups of pictures or not; from any thread."""
+        self.share = share
+        self.whole = self.whole if whole is None else whole
+        source = self._source
+        if source is not None:
+            source.ration.share, source.ration.whole = share, self.whole
+
+    @property
+    def rationing(self) -> Ration | None:
+        """That of the connection, while there is one."""
+        source = self._source
+        return None if source is None else source.ration
 
     def abort(self) -> None:
         """Shake the source that the thread hangs in; from any thread."""
@@ -110,6 +141,11 @@ class Capture:
         if source is not None:
             source.abort()
 
+    @property
+    def _delivered(self) -> int:
+        """Pictures so far that were of use."""
+        return self.counts.decoded
+
     def _live(self) -> SourceError:
         """One connection from its beginning to its end, which is always an error."""
         self.aborted_at = None
@@ -117,6 +153,9 @@ class Capture:
         source: Source | None = None
         try:
             source = self._open()
+            if self._ring is not None:
+                self._ring.begin(source.encoding)
+                source.tap = self._ring.put
             self._watch(source)
         except SourceError as error:
             return error
@@ -130,13 +169,17 @@ class Capture:
         return SourceError("ended", "stopped")
 
     def _open(self) -> Source:
+        limits, spec = self._limits, self.spec
+
         def hold(source: Source) -> None:
             source.counts = self.counts
             self._source = source
+            ration = source.ration
+            ration.share, ration.whole = self.share, self.whole
+            ration.phase, ration.patience_s = self.phase, limits.shed_s
 
-        limits, spec = self._limits, self.spec
         self.opening, self.busy_since = True, self._around.now()
-        options = SourceOptions(spec.transport, spec.realtime)
+        options = SourceOptions(spec.transport, spec.realtime, self.decodes)
         try:
             return self._around.connect(parse(spec.url), options, limits.open_s, limits.stall_s, hold)
         finally:
@@ -148,6 +191,7 @@ class Capture:
         session.begin(now())
         while not self._stop.is_set():
             self.busy_since = now()
+            source.cpu_at = time.thread_time()
             try:
                 pictures = source.read()
             except SourceError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
-_RECORD = struct.Struct("<2Q2I2Q3d")
+_RECORD = struct.Struct("<2Q2I2Q4d")
 
 
 class Handover(NamedTuple):
@@ -24,6 +24,8 @@ class Handover(NamedTuple):
     captured_at: float
     pts: float
     gap_s: float
+    late_s: float
+    """How long it waited for its turn, from its last byte on this machine until it lay in its slot."""
 
     def pack(self) -> bytes:
         """The message's body."""

@@ -38,6 +38,9 @@ class Health:
     """Announced frames a second; None if the source does not say."""
     codec: str = ""
     transport: str = ""
+    record_cause: str | None = None
+    """Why its record stream gives no evidence now: a key of errors.CAUSES; None: it does, or there is none."""
+    record_detail: str = ""
 
     def with_cause(self, cause: str | None, detail: str) -> Health:
         """The same with another cause."""
@@ -51,9 +54,10 @@ class Health:
     def from_header(header: Mapping[str, Any]) -> Health:
         """From a message's fields; raises ValueError or TypeError when they are not a health (a hostile reader)."""
         health = Health(**header)
-        if health.cause is not None and health.cause not in CAUSES:
-            raise ValueError(f"unknown cause {health.cause!r:.40}")
+        for cause in (health.cause, health.record_cause):
+            if cause is not None and cause not in CAUSES:
+                raise ValueError(f"unknown cause {cause!r:.40}")
         numbers = (health.session, health.at, health.width, health.height, health.fps or 0, health.retry_at or 0)
         if health.state not in ("connecting", "live", "lost") or not all(isinstance(n, int | float) for n in numbers):
             raise ValueError("not a health")
-        return replace(health, detail=str(health.detail)[:500])
+        return replace(health, detail=str(health.detail)[:500], record_detail=str(health.record_detail)[:500])

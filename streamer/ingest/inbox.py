@@ -25,11 +25,19 @@ logger = log.get(__name__)
 
 OUTCOMES = frozenset(
     {
-        *(f"decode/{name}" for name in ("ok", "error", "corrupt", "no_keyframe", "shed_nonref", "shed_nonkey")),
+        *(
+            f"decode/{name}"
+            for name in ("ok", "error", "corrupt", "no_keyframe", "shed_nonref", "shed_nonkey", "rationed")
+        ),
         *("sample/ok", "sample/not_due", "sample/odd_time", "slot/no_slot", "slot/engine_busy", "slot/refused"),
+        *("ring/no_room", "ring/no_keyframe"),
     }
 )
 """Stage and outcome of the pictures that readers count."""
+REASONS = ("record_down", "not_kept", "too_slow", "broken", "disk", "busy", "short", "masked", "failed")
+"""Why evidence is not what was wished: the record stream is down, nothing that is kept shows the moment, decoding it
+takes too long, it cannot be decoded, the file could not be written, too many orders wait, the clip lacks some seconds,
+a privacy mask forbids it, or something unforeseen."""
 _RENEWALS = ("clock_jump", "resolution_changed")
 _MOST_SESSIONS = 1 << 48
 """The next reader counts on from a session's number, and it must still fit its record."""
@@ -55,6 +63,8 @@ class Ears:
     clock: Clock
     on_frame: Callable[[Frame], None]
     on_health: Callable[[Health], None]
+    on_late: Callable[[float], None] = lambda late_s: None
+    """Called with how long each picture had to wait for its turn on this machine, in seconds."""
 
 
 class Inbox:
@@ -71,6 +81,8 @@ class Inbox:
             now = ears.clock.monotonic()
             if not (math.isfinite(told.captured_at) and math.isfinite(told.pts) and math.isfinite(told.gap_s)):
                 raise ValueError(f"{told.captured_at}, {told.pts} and {told.gap_s} are not all times")
+            if not 0.0 <= told.late_s < math.inf:
+                raise ValueError(f"late by {told.late_s} s")
             if told.session > _MOST_SESSIONS:
                 raise ValueError(f"session {told.session}")
             if told.captured_at > now + 1.0:
@@ -92,6 +104,7 @@ class Inbox:
             return False
         post.session = max(post.session, frame.session)
         ears.metrics.camera_last_frame_timestamp_seconds.labels(spec.name).set(frame.time)
+        ears.on_late(told.late_s)
         ears.on_frame(frame)
         return True
 
@@ -109,13 +122,20 @@ class Inbox:
     def note(self, post: Post, health: Health) -> None:
         """Count what a change of health means, and pass it on."""
         metrics, name, before = self._ears.metrics, post.spec.name, post.heard
+        if post.spec.record_url is not None:
+            metrics.record_up.labels(name).set(int(health.record_cause is None))
+        again = before is not None and _but_record(before) == _but_record(health)  # only its record stream is news
         began = health.state == "live" and (
             before is None or (before.state, before.session) != ("live", health.session)
         )
         if began:
             metrics.sessions.labels(name).inc()
         renewed = began and before is not None and before.state == "live"
-        if health.cause is not None and (health.state == "lost" or (renewed and health.cause in _RENEWALS)):
+        if (
+            not again
+            and health.cause is not None
+            and (health.state == "lost" or (renewed and health.cause in _RENEWALS))
+        ):
             metrics.reconnects.labels(name, health.cause).inc()
         post.heard = health
         post.session = max(post.session, health.session)
@@ -134,3 +154,7 @@ class Inbox:
                 metrics.packets_lost.labels(name).inc(number)
             elif key in OUTCOMES:
                 metrics.frames.labels(name, *key.split("/")).inc(number)
+
+
+def _but_record(health: Health) -> Health:
+    return replace(health, record_cause=None, record_detail="")

@@ -17,7 +17,7 @@ from streamer import log
 from streamer.channel import Message
 from streamer.child import Child
 from streamer.ingest.health import Health
-from streamer.ingest.inbox import Ears, Inbox, Post
+from streamer.ingest.inbox import REASONS, Ears, Inbox, Post
 from streamer.ingest.settings import IngestSettings
 from streamer.ingest.spec import HUNG_STATUS, CameraSpec
 from streamer.slots import SlotPool
@@ -57,6 +57,7 @@ class ReaderProcess:
         self._inbox = Inbox(ears)
         self._pools = pools
         self._numbers = numbers
+        self._share = 1.0
         self._budget = Budget(f"reader {name}", restarts, ears.clock, ears.metrics)
         self._posts: dict[int, Post] = {}
         self._child: Child | None = None
@@ -64,7 +65,7 @@ class ReaderProcess:
         self._died = asyncio.Event()
         self._unsent: deque[dict[str, Any]] = deque()
         self._requests = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[bool]] = {}
+        self._answers: dict[int, asyncio.Future[tuple[bool, str]]] = {}
 
     @property
     def pid(self) -> int | None:
@@ -117,21 +118,29 @@ class ReaderProcess:
         if pool in self._posts and (self._unsent or self._child is None or not self._child.channel.send(order)):
             self._send(order)
 
-    async def snapshot(self, camera: str, session: int, index: int, order: dict[str, Any], timeout_s: float) -> bool:
-        """Have the evidence of a frame written; False if it was not."""
+    def ration(self, share: float) -> None:
+        """Have so much of each group of pictures decoded."""
+        self._share = share
+        self._send({"op": "ration", "share": share})
+
+    async def evidence(self, camera: str, order: dict[str, Any], timeout_s: float) -> bool:
+        """Have evidence written, a ``snapshot`` or a ``clip``; False if it was not. Counts what came of it."""
         pool = next((number for number, post in self._posts.items() if post.spec.name == camera), None)
         if pool is None or self._child is None:
             return False
         request = next(self._requests)
         answer = self._answers[request] = asyncio.get_running_loop().create_future()
-        self._send({"op": "snapshot", "request": request, "pool": pool, "session": session, "index": index, **order})
+        self._send({"request": request, "pool": pool, **order})
+        ok, why = False, "late"
         try:
             async with asyncio.timeout(timeout_s):
-                return bool(await answer)
+                ok, why = await answer
         except TimeoutError:
-            return False
+            pass
         finally:
             self._answers.pop(request, None)
+        self._ears.metrics.evidence.labels(camera, order["op"], why or "ok").inc()
+        return ok
 
     def _start(self) -> None:
         self._died.clear()
@@ -139,6 +148,7 @@ class ReaderProcess:
         self._child = Child.start(_MODULE, f"reader {self.name}")
         self._child.listen(self._hear, self._died.set)
         self._send({"op": "hello", "limits": self._settings.limits().header(), "log": self.log_setup})
+        self._send({"op": "ration", "share": self._share})
         for post in self._posts.values():
             self._introduce(post)
 
@@ -178,10 +188,10 @@ class ReaderProcess:
     def _hear(self, message: Message) -> None:
         header = message.header
         op = header.get("op")
-        if op == "snapshot":
-            answer = self._answers.get(header.get("request", 0))
+        if op == "evidence":
+            answer, why = self._answers.get(header.get("request", 0)), header.get("why", "")
             if answer is not None and not answer.done():
-                answer.set_result(header.get("ok") is True)
+                answer.set_result((header.get("ok") is True, why if why in ("", *REASONS) else "failed"))
         elif op in ("frame", "health", "counts"):
             pool = header.get("pool")
             post = self._posts.get(pool) if isinstance(pool, int) else None
@@ -200,7 +210,7 @@ class ReaderProcess:
             logger.error("reader %s %s with %d cameras; again in %.1f s", self.name, reason, len(self._posts), pause_s)
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_result(False)
+                answer.set_result((False, "failed"))
         now = self._ears.clock.monotonic()
         for number, post in list(self._posts.items()):
             self._close_pool(post)

@@ -12,10 +12,12 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from streamer.clock import Clock
 from streamer.ingest.health import Health
 from streamer.ingest.inbox import Ears
+from streamer.ingest.load import Load
 from streamer.ingest.process import ReaderProcess
 from streamer.ingest.seating import seat
 from streamer.ingest.settings import IngestSettings
@@ -26,6 +28,9 @@ from streamer.supervisor import Restarts
 from streamer.types import Frame
 
 _LOOK_SECONDS = 0.5
+_SNAPSHOT_SECONDS = 2.0
+_CLIP_SECONDS = 20.0
+"""From the last second of a clip to its file, at most: many may be due at once, on a slow disk."""
 
 
 class Readers:
@@ -55,7 +60,9 @@ class Readers:
         self._settings = settings
         self._clock = clock
         self._restarts = restarts or Restarts()
-        self._ears = Ears(metrics, clock, on_frame, on_health)
+        self._load = Load()
+        self._ears = Ears(metrics, clock, on_frame, on_health, self._load.note)
+        metrics.decode_share.set(1.0)
         self._numbers = itertools.count(1)
         self._log = {"style": "human", "level": "info"}
         self._specs: dict[str, CameraSpec] = {}
@@ -73,6 +80,8 @@ class Readers:
             self._start_tasks()
             while True:
                 await self._clock.sleep(_LOOK_SECONDS)
+                if self._load.judge():
+                    self._ration()
                 self._leaving = [task for task in self._leaving if not task.done()]
                 for process in self._processes.values():
                     process.look_after()
@@ -82,6 +91,12 @@ class Readers:
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), *self._leaving, return_exceptions=True)
             self._tasks.clear()
+
+    def _ration(self) -> None:
+        """Tell all readers how much to decode."""
+        self._ears.metrics.decode_share.set(self._load.share)
+        for process in self._processes.values():
+            process.ration(self._load.share)
 
     def set_cameras(self, specs: Sequence[CameraSpec]) -> None:
         """Read exactly these cameras; those whose spec did not change go on undisturbed."""
@@ -116,9 +131,9 @@ class Readers:
         index: int,
         boxes: Sequence[tuple[float, float, float, float]],
         path: Path,
-        timeout_s: float = 2.0,
+        captured_at: float | None = None,
     ) -> bool:
-        """Write a frame as JPEG at full size.
+        """Write a frame as JPEG at full size; from the record stream if the camera has one.
 
         Args:
             camera: the camera's name.
@@ -126,16 +141,42 @@ class Readers:
             index: the frame's index; the nearest one that the reader still has is taken.
             boxes: drawn into it, as fractions of the picture.
             path: the file, which appears whole or not at all.
-            timeout_s: how long to wait for it.
+            captured_at: when it was captured, CLOCK_MONOTONIC; None: only a frame that is still there will do.
+
+        Returns:
+            Whether the file is there; False also when it takes longer than an alert waits for it.
+        """
+        order = {
+            "op": "snapshot",
+            "session": session,
+            "index": index,
+            "captured_at": captured_at,
+            "boxes": [[float(v) for v in box] for box in boxes],
+        }
+        return await self._evidence(camera, order, path, _SNAPSHOT_SECONDS)
+
+    async def clip(self, camera: str, captured_at: float, before_s: float, after_s: float, path: Path) -> bool:
+        """Write the seconds round an instant as MP4, as the camera sent them; returns when its last second has come.
+
+        Args:
+            camera: the camera's name; its spec must keep what it sent (`ring_bytes`).
+            captured_at: the instant, CLOCK_MONOTONIC.
+            before_s: at least so many seconds before it: a clip begins with a keyframe.
+            after_s: so many after it.
+            path: the file, which appears whole or not at all.
 
         Returns:
             Whether the file is there.
         """
+        order = {"op": "clip", "captured_at": captured_at, "before_s": before_s, "after_s": after_s}
+        left_s = captured_at + after_s - self._clock.monotonic()
+        return await self._evidence(camera, order, path, max(0.0, left_s) + _CLIP_SECONDS)
+
+    async def _evidence(self, camera: str, order: dict[str, Any], path: Path, timeout_s: float) -> bool:
         process = self._processes.get(self._seats.get(camera, ""))
         if process is None:
             return False
-        order = {"boxes": [[float(v) for v in box] for box in boxes], "path": os.path.abspath(path)}  # noqa: ASYNC240
-        return await process.snapshot(camera, session, index, order, timeout_s)
+        return await process.evidence(camera, {**order, "path": os.path.abspath(path)}, timeout_s)  # noqa: ASYNC240
 
     def pids(self) -> list[int]:
         """Process ids of the readers that run."""
@@ -151,6 +192,7 @@ class Readers:
         if name not in self._processes:
             process = ReaderProcess(name, self._settings, self._ears, self._pools, self._numbers, self._restarts)
             process.log_setup = self._log
+            process.ration(self._load.share)
             self._processes[name] = process
         return self._processes[name]
 

@@ -20,9 +20,10 @@ Group = Literal["native", "foreign"]
 
 
 def group_of(spec: CameraSpec) -> Group:
-    """Whether our own client reads a camera."""
+    """Whether our own client reads all streams of a camera."""
+    urls = [spec.url] if spec.record_url is None else [spec.url, spec.record_url]
     try:
-        native = parse(spec.url).is_native and spec.transport == "tcp"
+        native = all(parse(url).is_native for url in urls) and spec.transport == "tcp"
     except SourceError:
         return "native"  # it will only ever say that its address is wrong
     return "native" if native else "foreign"

@@ -47,6 +47,10 @@ class Analyzed:
     """Seconds without an analysed picture before it, where that is more than the sampling explains."""
     pixels: NDArray[np.uint8]
     """uint8 (H, W, 3) RGB."""
+    arrived_at: float
+    """CLOCK_MONOTONIC when its last byte was on this machine."""
+    cpu_at: float
+    """The thread's processor time before anything was done for it, in seconds."""
     frame: Any
     """The full-size av.VideoFrame, for evidence; privacy masks are black in it."""
 
@@ -148,6 +152,9 @@ class Session:
 
     def check(self, now: float) -> None:
         """Raise SourceError if no whole picture came for too long; call it whenever there is time."""
+        if self._source.counts.rationed > self._whole_counts.rationed:
+            # pictures come, and it is we who leave them out; groups may be longer than any limit
+            self._whole_at, self._whole_counts = now, self._source.counts.copy()
         if self._whole_at is not None and now - self._whole_at > self._limits.stall_s:
             cause, detail = why_dark(self._whole_counts, self._source.counts)
             raise SourceError(cause, f"no picture for {now - self._whole_at:.1f} s; {detail}")
@@ -180,7 +187,10 @@ class Session:
         frame = picture.frame if self._privacy is None else self._privacy.hide(picture.frame)
         pixels = self._scaler.rgb(frame)
         self._judge(pixels, moment.captured_at)
-        analyzed = Analyzed(memory.session, self._index, moment, picture.pts_s, self._gap(moment), pixels, frame)
+        analyzed = Analyzed(
+            *(memory.session, self._index, moment, picture.pts_s, self._gap(moment)),
+            *(pixels, picture.arrived_at, self._source.cpu_at, frame),
+        )
         outcome = self._outlet.deliver(analyzed)
         memory.drops["sample" if outcome == "ok" else "slot", outcome] += 1
         if outcome == "ok":
@@ -257,7 +267,7 @@ class Session:
             return self._look, "" if tamper is None or self._look in ("frozen", "black") else tamper.detail
         if self._memory.rate.runs_away:
             return "runaway", f"over twice the {self._memory.rate.nominal:.0f} frames/s that are announced"
-        if self._shed != "none":
+        if self._shed != "none" or self._source.ration.share < 1.0:
             return "overloaded", "decoding cannot keep up; pictures are left out"
         if quality is not None and quality.verdict is not None:
             return quality.verdict

@@ -37,6 +37,13 @@ class IngestSettings(BaseModel):
         description="Pauses before the first, second, ... attempt to reconnect; the last one repeats. 20 % jitter.",
     )
     shed_seconds: float = Field(1.0, ge=0.2, description="Decoding that is late by more leaves pictures out.")
+    ring_megabytes: float = Field(
+        16.0,
+        gt=0,
+        le=1024,
+        description="Most that a camera's ring of encoded video takes; only cameras with clips or a "
+        "record stream have one.",
+    )
     slots: int = Field(6, ge=3, le=64, description="Analysed pictures a camera that may wait or be worked on at once.")
 
     def limits(self) -> Limits:

@@ -25,6 +25,12 @@ class CameraSpec:
     height: int = 416
     realtime: bool = True
     """Files only: play at their own pace."""
+    record_url: str | None = field(default=None, repr=False)
+    """The real address of a second stream that gives the evidence; None: the analyzed one does."""
+    ring_bytes: int = 0
+    """How much of what the camera sent is kept for evidence, at most; 0: nothing."""
+    ring_s: float = 0.0
+    """How many seconds of it are wanted."""
     privacy: tuple[tuple[tuple[float, float], ...], ...] = ()
     """Polygons, as fractions of the upright picture, that are blackened before anything sees it."""
     tamper: bool = True

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import InputError
 from streamer.events import Event
-from streamer.places import Places, Zone
-from streamer.rules.ground import Box, Ground, Region
+from streamer.places import Places
+from streamer.rules.distance import Box, box_of
+from streamer.rules.ground import Ground, Region
 from streamer.rules.owners import People, Thing
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
@@ -104,7 +104,7 @@ class _Watching(Judge):
 
     def _owners(self, tracks: Tracks) -> list[tuple[int, Box]]:
         rows = [i for i in range(len(tracks)) if tracks.label(i) in self._rule.owners]
-        return [(int(tracks.track_ids[i]), _box(tracks.boxes[i])) for i in rows]
+        return [(int(tracks.track_ids[i]), box_of(tracks.boxes[i])) for i in rows]
 
     def _meet(self, regions: list[Region], time: float, step_s: float, aspect: float) -> None:
         """Give each region its thing."""
@@ -140,8 +140,9 @@ class _Watching(Judge):
     def _where(self, box: Box) -> tuple[bool, str | None]:
         """Whether a thing that stands there counts, and in which zone it is, if zones are asked for."""
         foot = np.array([[(box[0] + box[2]) / 2, box[3]]])
-        zone = _first(self._zones, foot)
-        return _first(self._out, foot) is None and (zone is not None or not self._zones), zone
+        zone = next((zone.name for zone in self._zones if zone.contains(foot)[0]), None)
+        masked = any(zone.contains(foot)[0] for zone in self._out)
+        return not masked and (zone is not None or not self._zones), zone
 
     def _step(self, thing: Thing, time: float, step_s: float, aspect: float) -> Iterator[Event]:
         if self._taken_away(thing, step_s):
@@ -202,15 +203,6 @@ class _Watching(Judge):
             box=thing.region.box,
             detail=detail,
         )
-
-
-def _box(values: NDArray[Any]) -> Box:
-    x1, y1, x2, y2 = values.tolist()
-    return x1, y1, x2, y2
-
-
-def _first(zones: list[Zone], foot: NDArray[Any]) -> str | None:
-    return next((zone.name for zone in zones if zone.contains(foot)[0]), None)
 
 
 def _overlap(a: Region, b: Region) -> float:

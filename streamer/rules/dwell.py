@@ -155,7 +155,7 @@ class Stays:
             # who was followed while the other was still seen is somebody else
             if stay.zone == zone and lost and born_at > stay.seen_at + 1e-3:
                 reach = self._heir_distance + _WALK_HEIGHTS_S * (now.time - stay.seen_at)
-                distance = _distance(stay.seen_box, box, now.aspect) / min(reach, _FARTHEST_HEIGHTS)
+                distance = apart(stay.seen_box, box, now.aspect) / min(reach, _FARTHEST_HEIGHTS)
                 if distance < nearest:
                     best, nearest = key, distance
         if best is None:
@@ -175,7 +175,7 @@ def _box(tracks: Tracks, i: int) -> Box:
     return x1, y1, x2, y2
 
 
-def _distance(a: Box, b: Box, aspect: float) -> float:
+def apart(a: Box, b: Box, aspect: float) -> float:
     """Between foot points, in heights of the taller box."""
     height = max(a[3] - a[1], b[3] - b[1], 1e-6)
     return float(np.hypot(aspect * (a[0] + a[2] - b[0] - b[2]) / 2, a[3] - b[3])) / height

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.rules.distance import Box
+
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Box = tuple[float, float, float, float]
 
 _WIDTH = 104
 _LEARN_S = 4.0

@@ -12,9 +12,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from streamer.errors import InputError
 from streamer.events import Event
-from streamer.places import Places
+from streamer.places import Places, Zone
 from streamer.rules.dwell import Moment, Stay, Stays
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
@@ -43,25 +42,19 @@ class Intrusion(Rule):
 
     def begin(self, places: Places) -> Judge:
         """See Rule."""
-        missing = [name for name in self.zones if name not in places.zones]
-        if missing:
-            raise InputError(
-                f"{self.kind}: zone {missing[0]!r} is not drawn on this camera; "
-                f"it has: {', '.join(places.zones) or 'none'}"
-            )
-        return _Dwelling(self, places)
+        return Dwelling(self, self.drawn(self.zones, places.zones, "zone"))
 
     def places_needed(self) -> dict[str, list[str]]:
         """See Rule."""
         return {"zones": self.zones}
 
 
-class _Dwelling(Judge):
+class Dwelling(Judge):
     """Announces stays that last, and their end."""
 
-    def __init__(self, rule: Intrusion, places: Places):
+    def __init__(self, rule: Intrusion, zones: list[Zone]):
         self._rule = rule
-        self._stays = Stays([places.zones[name] for name in rule.zones], rule.leave_seconds)
+        self._stays = Stays(zones, rule.leave_seconds)
         self._known = KnownTime()
         self._last: tuple[float, float] | None = None
         """Capture and known time of the last known frame."""
@@ -72,14 +65,17 @@ class _Dwelling(Judge):
         if not tracks.known:
             return
         counted = [i for i in range(len(tracks)) if tracks.label(i) in self._rule.labels]
-        present, ended = self._stays.update(self._moment(frame, known), _some(tracks, counted))
+        moment = self._moment(frame, known)
+        present, ended = self._stays.update(moment, _some(tracks, counted))
         for stay in present:
+            self._see(stay, moment)
             if not stay.announced and self._lasts(stay) and self._rule.holds_at(frame.time):
                 stay.announced = True
                 yield self._event("begin", frame.time, stay)
         for stay in ended:
             if stay.announced:
                 yield self._event("end", frame.time, stay)
+            self._forget(stay)
 
     def _moment(self, frame: Frame, known: float) -> Moment:
         # who is there before and after a gap was there in it; who is not there after it may have left at any time
@@ -88,6 +84,12 @@ class _Dwelling(Judge):
         watched_s = min(known - known_before, _WATCHED_STEP_S)
         width, height = frame.size
         return Moment(frame.time, known, before, watched_s, width / height)
+
+    def _see(self, stay: Stay, now: Moment) -> None:
+        """Something was seen in its zone; for those who ask for more than time."""
+
+    def _forget(self, stay: Stay) -> None:
+        """A stay is over."""
 
     def _lasts(self, stay: Stay) -> bool:
         rule = self._rule

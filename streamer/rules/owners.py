@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamer.rules.ground import Box, Ground, Region
+from streamer.rules.distance import Box, apart, covers, gap
+from streamer.rules.ground import Ground, Region
 
 _HISTORY_S = 8.0
 _BROUGHT_S = 3.0
@@ -75,7 +76,7 @@ class People:
             if not born_at - _BROUGHT_S <= at <= born_at + self._period_s:
                 continue
             for track_id, box in who:
-                away = _gap(box, region.box, aspect) / max(box[3] - box[1], 1e-6)
+                away = gap(box, region.box, aspect) / max(box[3] - box[1], 1e-6)
                 if away <= min(_REACH, nearest.get(track_id, (np.inf,))[0]):
                     nearest[track_id] = (away, at, box)
         least = min((away for away, _, _ in nearest.values()), default=0.0)
@@ -101,12 +102,7 @@ class People:
         for track_id, box in now.items():
             new = track_id not in before and track_id not in thing.owners
             alike = abs(box[3] - box[1] - tall) <= _HEIR_SIZE * tall
-            if (
-                new
-                and alike
-                and not _covers(thing.region.box, box)
-                and _apart(last, box, aspect) <= _HEIR_HEIGHTS * tall
-            ):
+            if new and alike and not covers(thing.region.box, box) and apart(last, box, aspect) <= _HEIR_HEIGHTS * tall:
                 return track_id
         return None
 
@@ -115,7 +111,7 @@ class People:
         now = dict(self._history[-1][1])
         for track_id, (_, last) in thing.owners.items():
             far = heights * (last[3] - last[1])
-            if _apart(last, thing.region.box, aspect) > far:
+            if apart(last, thing.region.box, aspect) > far:
                 continue
             if track_id in now:
                 return True
@@ -124,20 +120,3 @@ class People:
                 return True
             thing.gone.add(track_id)
         return False
-
-
-def _covers(a: Box, b: Box) -> bool:
-    """Whether more than half of b lies within a."""
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    return wide > 0 and high > 0 and wide * high > 0.5 * (b[2] - b[0]) * (b[3] - b[1])
-
-
-def _gap(a: Box, b: Box, aspect: float) -> float:
-    """Between the edges of two boxes, in frame heights; 0 where they touch."""
-    across = max(a[0] - b[2], b[0] - a[2], 0.0) * aspect
-    return float(np.hypot(across, max(a[1] - b[3], b[1] - a[3], 0.0)))
-
-
-def _apart(a: Box, b: Box, aspect: float) -> float:
-    """Between the foot points of two boxes, in frame heights."""
-    return float(np.hypot((a[0] + a[2] - b[0] - b[2]) / 2 * aspect, a[3] - b[3]))

@@ -8,16 +8,19 @@ anything. No I/O; called from pipelines in the engine, replay and tests alike.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.errors import InputError
 from streamer.events import Event, Severity, State
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.schedule import When
 from streamer.types import Frame, Scores, Tracks
+
+Place = TypeVar("Place")
 
 _EPOCH_S = 1e8  # replay counts from the video's start; no video lasts three years
 
@@ -50,9 +53,25 @@ class Rule(BaseModel):
         """Names that a camera must have: ``{"zones": [...], "lines": [...], "lanes": [...]}``; for `check`."""
         return {}
 
+    def ground_needed(self) -> bool:
+        """Whether a camera must have a ground plane; for `check`."""
+        return False
+
     def holds_at(self, time: float) -> bool:
         """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""
         return self.when is None or time < _EPOCH_S or self.when.holds(time)
+
+    def drawn(self, names: Iterable[str], places: Mapping[str, Place], what: str) -> list[Place]:
+        """The places of these names; `what` says what they are.
+
+        Raises:
+            InputError: one is not drawn on this camera.
+        """
+        for name in names:
+            if name not in places:
+                has = ", ".join(places) or "none"
+                raise InputError(f"{self.kind}: {what} {name!r} is not drawn on this camera; it has: {has}")
+        return [places[name] for name in names]
 
     def event(self, state: State, time: float, **fields: Any) -> Event:
         """An event of this rule, with its routing filled in."""

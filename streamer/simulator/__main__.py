@@ -116,7 +116,7 @@ async def _fault(server: RtspServer, command: dict[str, Any]) -> dict[str, Any]:
 def _identity(mount: Mount) -> dict[str, Any]:
     reel = mount.reel
     shape = {"codec": reel.codec, "size": [reel.width, reel.height], "fps": reel.fps}
-    return {**shape, "start": mount.camera.start, "frames": len(reel)}
+    return {**shape, "start": mount.camera.start, "frames": mount.frames}
 
 
 def _stats(server: RtspServer) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from functools import partial
 from streamer.simulator.auth import Guard
 from streamer.simulator.encode import Coding, encode_reel
 from streamer.simulator.library import make_scene
+from streamer.simulator.live import LiveMount
 from streamer.simulator.mount import CameraSettings, Mount
 from streamer.simulator.reel import Reel, file_reel
 from streamer.simulator.render import Renderer
@@ -30,28 +31,48 @@ async def build(spec: SimulatorSpec) -> list[Mount]:
     """The cameras of a specification, in its order. Raises InputError for what cannot be drawn, encoded or read."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(_THREADS) as pool:
-        wanted = {_likeness(camera): camera for camera in spec.cameras}
+        wanted = {_likeness(camera): camera for camera in spec.cameras if not camera.live}
         made = await asyncio.gather(*(loop.run_in_executor(pool, make_reel_of, c) for c in wanted.values()))
     reels = dict(zip(wanted, made, strict=True))
     log = SendLog(spec.send_log, len(spec.names)) if spec.send_log else None
     mounts: list[Mount] = []
     for camera in spec.cameras:
-        reel = reels[_likeness(camera)]
         for number, name in enumerate(camera.names):
             rank = len(mounts)
             write: Callable[[int, float], None] | None = partial(log.write, rank) if log else None
-            mounts.append(Mount(_settings(camera, name, (number, rank), reel), reel, write))
+            if camera.live:
+                mounts.append(_live(camera, name, (number, rank), write))
+                continue
+            reel = reels[_likeness(camera)]
+            mounts.append(Mount(_settings(camera, name, (number, rank), _start(camera, number, reel)), reel, write))
     return mounts
+
+
+def _live(
+    camera: CameraSpec, name: str, place: tuple[int, int], write: Callable[[int, float], None] | None
+) -> LiveMount:
+    """A camera with an encoder of its own; each has a renderer, too, for it draws in a thread."""
+    renderer, coding = _scene(camera)
+    start = place[0] * _KEYS_APART * coding.gop
+    if camera.start_seconds is not None:
+        start = round(camera.start_seconds * coding.fps)
+    settings = _settings(camera, name, place, start % renderer.frames)
+    return LiveMount(settings, (renderer, coding, camera.burn_index), write)
+
+
+def _scene(camera: CameraSpec) -> tuple[Renderer, Coding]:
+    """What a camera shows, and how it encodes that."""
+    scene = make_scene(camera.scene or "", camera.loop_seconds, camera.seed)
+    coding = Coding(camera.codec, *camera.size, camera.scene_fps, camera.scene_gop, camera.scene_bitrate)
+    return Renderer(scene, camera.size, camera.scene_fps), coding
 
 
 def make_reel_of(camera: CameraSpec) -> Reel:
     """What a camera shows, encoded."""
     if camera.file is not None:
         return file_reel(camera.file, camera.fps)
-    scene = make_scene(camera.scene or "", camera.loop_seconds, camera.seed)
-    width, height = camera.size
-    coding = Coding(camera.codec, width, height, camera.scene_fps, camera.scene_gop, camera.scene_bitrate)
-    return encode_reel(Renderer(scene, camera.size, camera.scene_fps).pictures(camera.burn_index), coding)
+    renderer, coding = _scene(camera)
+    return encode_reel(renderer.pictures(camera.burn_index), coding)
 
 
 def _likeness(camera: CameraSpec) -> tuple[object, ...]:
@@ -62,15 +83,18 @@ def _likeness(camera: CameraSpec) -> tuple[object, ...]:
     return *what, camera.size, camera.scene_fps, camera.codec, camera.scene_gop, camera.scene_bitrate
 
 
-def _settings(camera: CameraSpec, name: str, place: tuple[int, int], reel: Reel) -> CameraSettings:
-    """`place` is (number within its count, rank among all cameras)."""
-    number, rank = place
+def _start(camera: CameraSpec, number: int, reel: Reel) -> int:
+    """Index of the frame that the camera of this number within its count begins with."""
     if camera.start_seconds is not None:
-        start = round(camera.start_seconds * reel.fps) % len(reel)
-    else:
-        key = (number * _KEYS_APART) % len(reel.keys)
-        interval = (*reel.keys, len(reel))[key + 1] - reel.keys[key]
-        start = (reel.keys[key] + int(number * _GOLDEN % 1.0 * interval)) % len(reel)
+        return round(camera.start_seconds * reel.fps) % len(reel)
+    key = (number * _KEYS_APART) % len(reel.keys)
+    interval = (*reel.keys, len(reel))[key + 1] - reel.keys[key]
+    return (reel.keys[key] + int(number * _GOLDEN % 1.0 * interval)) % len(reel)
+
+
+def _settings(camera: CameraSpec, name: str, place: tuple[int, int], start: int) -> CameraSettings:
+    """`place` is (number within its count, rank among all cameras); `start` the index of its first frame."""
+    rank = place[1]
     return CameraSettings(
         name=name,
         guard=Guard(camera.user, camera.password, camera.auth),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,32 +47,64 @@ class Coding:
             raise InputError(f"size {self.width}x{self.height} cannot be encoded: use even numbers of at least 64")
 
 
+class Encoder:
+    """Encodes one stream, a picture at a time; each comes out at once. Not thread-safe."""
+
+    def __init__(self, coding: Coding):
+        import av
+
+        encoder = av.CodecContext.create(_ENCODERS[coding.codec], "w")
+        rate = Fraction(coding.fps).limit_denominator(1001)
+        encoder.width, encoder.height, encoder.pix_fmt = coding.width, coding.height, "yuv420p"
+        encoder.framerate, encoder.time_base = rate, 1 / rate
+        encoder.gop_size, encoder.max_b_frames, encoder.bit_rate = coding.gop, 0, coding.bitrate
+        encoder.thread_count = 1
+        encoder.options = {
+            "preset": _PRESETS[coding.codec],
+            "tune": "zerolatency",
+            "forced-idr": "1",
+            "maxrate": str(coding.bitrate),
+            "bufsize": str(coding.bitrate),
+            "x264-params" if coding.codec == "h264" else "x265-params": _FLOW[coding.codec].format(gop=coding.gop),
+        }
+        self._encoder = encoder
+        self._number = 0
+
+    def encode(self, picture: NDArray[np.uint8], key: bool = False, number: int | None = None) -> list[Coded]:
+        """Encode an I420 picture, uint8 (height * 3 / 2, width).
+
+        Args:
+            picture: the next one.
+            key: let it be a keyframe, whatever the interval says.
+            number: its place in time, in frames; left-out ones are skipped. None: the one after the last.
+        """
+        import av
+        from av.video.frame import PictureType
+
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame.pts = self._number = self._number if number is None else number
+        if key:
+            frame.pict_type = PictureType.I
+        self._number += 1
+        return _coded(self._encoder.encode(frame))
+
+    def flush(self) -> list[Coded]:
+        """What is still inside, at the end."""
+        return _coded(self._encoder.encode(None))
+
+
 def encode(pictures: Iterable[NDArray[np.uint8]], coding: Coding) -> Iterator[Coded]:
     """Encode I420 pictures, uint8 (height * 3 / 2, width), in order; yields one coded picture for each."""
-    import av
+    encoder, empty = Encoder(coding), True
+    for picture in pictures:
+        yield from encoder.encode(picture)
+        empty = False
+    if not empty:
+        yield from encoder.flush()
 
-    encoder = av.CodecContext.create(_ENCODERS[coding.codec], "w")
-    rate = Fraction(coding.fps).limit_denominator(1001)
-    encoder.width, encoder.height, encoder.pix_fmt = coding.width, coding.height, "yuv420p"
-    encoder.framerate, encoder.time_base = rate, 1 / rate
-    encoder.gop_size, encoder.max_b_frames, encoder.bit_rate = coding.gop, 0, coding.bitrate
-    encoder.thread_count = 1
-    encoder.options = {
-        "preset": _PRESETS[coding.codec],
-        "tune": "zerolatency",
-        "maxrate": str(coding.bitrate),
-        "bufsize": str(coding.bitrate),
-        "x264-params" if coding.codec == "h264" else "x265-params": _FLOW[coding.codec].format(gop=coding.gop),
-    }
-    number = -1
-    for number, picture in enumerate(pictures):
-        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-        frame.pts = number
-        for packet in encoder.encode(frame):
-            yield Coded(bytes(packet), packet.is_keyframe, packet.pts)
-    if number >= 0:
-        for packet in encoder.encode(None):
-            yield Coded(bytes(packet), packet.is_keyframe, packet.pts)
+
+def _coded(packets: Iterable[Any]) -> list[Coded]:
+    return [Coded(bytes(packet), packet.is_keyframe, packet.pts) for packet in packets]
 
 
 def encode_reel(pictures: Iterable[NDArray[np.uint8]], coding: Coding) -> Reel:

@@ -112,6 +112,29 @@ def _square(seconds: float | None, seed: int) -> Scene:
     return Scene("square", length, lens, tuple(actors), (zone,), (line,), seed=seed)
 
 
+def _plaza(seconds: float | None, seed: int) -> Scene:
+    """A door and a plaza: somebody slips in behind another, five gather, one runs, and others only seem to."""
+    lens = Lens(horizon=0.08, height_m=4.5)
+    cast = _Cast(lens, seed)
+    spots = ((0.55, 0.62), (0.68, 0.6), (0.62, 0.74), (0.76, 0.72), (0.7, 0.83))
+    gathering = [
+        cast.person(f"guest-{i}", 9.0 + 1.2 * i, (1.06, y), go(x, y), stay(14.5 - i), go(1.08, y, 1.6))
+        for i, (x, y) in enumerate(spots)
+    ]
+    actors = (
+        cast.person("member", 1.0, (-0.05, 0.66), go(0.34, 0.68), go(0.36, 0.36), go(-0.05, 0.34)),
+        cast.person("follower", 3.3, (-0.05, 0.8), go(0.36, 0.8, 1.5), go(0.4, 0.4, 1.5), go(-0.05, 0.37, 1.5)),
+        *gathering,
+        cast.person("turns-back", 22.0, (-0.05, 0.75), go(0.24, 0.75), stay(2), go(-0.05, 0.75)),
+        cast.person("brisk", 34.0, (1.05, 0.5), go(-0.05, 0.45, 2.1)),
+        cast.person("runner", 40.0, (1.06, 0.95), go(-0.06, 0.94, 4.2)),
+        cast.person("visitor", 46.0, (-0.05, 0.7), go(0.6, 0.74, 1.5), stay(3), go(-0.05, 0.82, 1.5)),
+    )
+    zone = Zone("plaza", ((0.45, 0.5), (0.88, 0.5), (0.93, 0.87), (0.41, 0.87)))
+    door = Line("door", (0.3, 1.0), (0.3, 0.5))
+    return Scene("plaza", seconds or 66.0, lens, actors, (zone,), (door,), seed=seed)
+
+
 def _empty(seconds: float | None, seed: int) -> Scene:
     """Night: a strong noise, a lamp that dims now and then, and nobody."""
     lights = (Light(6.0, 8.0, 0.9, ramp_s=0.4), Light(13.0, 14.0, 1.1, ramp_s=0.3))
@@ -152,6 +175,7 @@ SCENES: dict[str, Callable[[float | None, int], Scene]] = {
     "lobby": _lobby,
     "street": _street,
     "square": _square,
+    "plaza": _plaza,
     "empty": _empty,
     "station": _station,
 }

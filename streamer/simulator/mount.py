@@ -91,9 +91,14 @@ class Mount:
         return self._stand.reel if self._stand and self._stand_on else self.reel
 
     @property
+    def frames(self) -> int:
+        """Pictures until what it shows begins anew."""
+        return len(self.reel)
+
+    @property
     def index(self) -> int:
-        """Of the next frame in the own reel."""
-        return (self.camera.start + self.number) % len(self.reel)
+        """Of the next frame among these."""
+        return (self.camera.start + self.number) % self.frames
 
     @property
     def watchers(self) -> tuple[Outlet, ...]:
@@ -142,8 +147,8 @@ class Mount:
         if self._origin is not None:
             self._schedule(self._deadline(self.number))
 
-    def cue(self) -> tuple[int, int]:
-        """Get ready for a client that plays now; sequence number and timestamp of its first packet (RTP-Info).
+    def cue(self) -> tuple[int, int] | None:
+        """Get ready for a client that plays now; sequence number and timestamp of its first packet if known.
 
         A client begins with a keyframe. Where the next one is far (files of long keyframe intervals) and nobody else
         watches, the camera moves on to it at once: the frames between are not sent, the numbers count on.

@@ -81,19 +81,27 @@ class Coded:
 
 def make_reel(codec: str, size: tuple[int, int], fps: float, coded: Iterable[Coded]) -> Reel:
     """Cut coded pictures into packets; `size` is (width, height). Raises InputError when there is no keyframe."""
-    pictures = [(c, [n for n in split_nals(c.annexb) if nal_type(n, codec) not in _DROPPED[codec]]) for c in coded]
+    pictures = [(c, _nals(c, codec)) for c in coded]
     first = next((i for i, (c, _) in enumerate(pictures) if c.key), None)
     if first is None:
         raise InputError(f"the {codec} stream has no keyframe in {len(pictures)} pictures; re-encode it")
     pictures = pictures[first:]
     shifts = _shifts([c.pts for c, _ in pictures])
     sets = _parameter_sets(codec, [nals for _, nals in pictures])
-    units = []
-    for (picture, nals), shift in zip(pictures, shifts, strict=True):
-        if picture.key:
-            nals = [*sets, *(n for n in nals if nal_type(n, codec) not in PARAMETER_TYPES[codec])]
-        units.append(Unit(tuple(nals), picture.key, shift, packetize(nals, codec)))
+    units = [make_unit(picture, codec, sets, shift) for (picture, _), shift in zip(pictures, shifts, strict=True)]
     return Reel(codec, size[0], size[1], fps, tuple(units), tuple(sets))
+
+
+def make_unit(picture: Coded, codec: str, sets: Sequence[bytes], shift: int = 0) -> Unit:
+    """One coded picture cut into packets; a keyframe gets the parameter sets, whether it has them or not."""
+    nals = _nals(picture, codec)
+    if picture.key:
+        nals = [*sets, *(n for n in nals if nal_type(n, codec) not in PARAMETER_TYPES[codec])]
+    return Unit(tuple(nals), picture.key, shift, packetize(nals, codec))
+
+
+def _nals(picture: Coded, codec: str) -> list[bytes]:
+    return [n for n in split_nals(picture.annexb) if nal_type(n, codec) not in _DROPPED[codec]]
 
 
 def file_reel(path: Path, fps: float | None = None) -> Reel:

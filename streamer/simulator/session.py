@@ -180,9 +180,10 @@ class Connection:
             return
         headers: dict[str, str | list[str]] = {"Session": self._session_line(), "Range": "npt=now-"}
         if VIDEO in self._tracks and mount.fault is None:
-            sequence, timestamp = mount.cue()
+            cue = mount.cue()
             base = request.url.split("?")[0].rstrip("/")
-            headers["RTP-Info"] = f"url={base}/{VIDEO};seq={sequence};rtptime={timestamp}"
+            if cue is not None:
+                headers["RTP-Info"] = f"url={base}/{VIDEO};seq={cue[0]};rtptime={cue[1]}"
         self._reply(request, 200, headers)
         delay = mount.fault.seconds / 2 if mount.fault and mount.fault.kind == "slow_start" else 0.0
         if delay:

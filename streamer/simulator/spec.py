@@ -51,6 +51,8 @@ class CameraSpec(_Strict):
     seed: int = Field(default=0, ge=0)
     loop_seconds: float | None = Field(default=None, gt=0)
     """Length of a scene's loop; None: the scene's usual one."""
+    live: bool = False
+    """Draw and encode a scene as it happens, at the cost of an encoder; false: once, before the start, then loop it."""
     burn_index: bool = False
     """Draw the frame's number into the top edge, see `framecode`; of a scene."""
     count: int = Field(default=1, ge=1, le=1000)
@@ -84,6 +86,8 @@ class CameraSpec(_Strict):
     def _one_source(self) -> CameraSpec:
         if (self.scene is None) == (self.file is None):
             raise ValueError(f"camera {self.name!r}: give either a scene or a file")
+        if self.live and self.scene is None:
+            raise ValueError(f"camera {self.name!r}: only a scene can be encoded live, a file is sent as it is")
         if self.auth != "none" and not self.user:
             raise ValueError(f"camera {self.name!r}: auth {self.auth!r} needs a user")
         if self.password:

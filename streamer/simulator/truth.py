@@ -29,13 +29,14 @@ class Criteria:
 
     intrusion_seconds: float = 1.0
     loitering_seconds: float = 15.0
-    running_mps: float = 2.5
-    running_seconds: float = 1.0
+    running_heights_per_second: float = 1.8
+    running_seconds: float = 0.7
     fall_seconds: float = 1.0
     fallen_seconds: float = 5.0
     stopped_seconds: float = 5.0
-    crowd_count: int = 4
-    crowd_seconds: float = 2.0
+    crowd_count: int = 5
+    crowd_seconds: float = 5.0
+    tailgating_seconds: float = 2.0
     wrong_way_seconds: float = 1.0
     abandoned_seconds: float = 30.0
     abandoned_heights: float = 1.75
@@ -109,6 +110,7 @@ class Truth:
             for line in self.scene.lines:
                 found += _crossings(actor.name, line, samples)
         found += self._crowds()
+        found += _followers(found, self.criteria.tailgating_seconds)
         for spoil in self.scene.spoils:
             found += _incidents(
                 "camera_tampered", "", spoil.kind, [(spoil.begin_s, spoil.end_s)], self.criteria.tampered_seconds
@@ -121,7 +123,8 @@ class Truth:
             inside = _spans([s.time for s in samples if inside_polygon(s.foot, zone.polygon)])
             yield from _incidents("intrusion", zone.name, actor.name, inside, rules.intrusion_seconds)
             yield from _incidents("loitering", zone.name, actor.name, inside, rules.loitering_seconds)
-        running = _spans([s.time for s in samples if s.pose.speed_mps >= rules.running_mps])
+        fast = rules.running_heights_per_second * actor.height_m
+        running = _spans([s.time for s in samples if s.pose.speed_mps >= fast])
         yield from _incidents("running", "", actor.name, running, rules.running_seconds)
         lying = _spans([s.time for s in samples if s.pose.tilt > math.pi / 4])
         yield from _incidents("fall", "", actor.name, lying, rules.fall_seconds)
@@ -237,6 +240,19 @@ def _crossings(actor: str, line: Line, samples: Sequence[_Sample]) -> Iterator[I
             continue
         time = round(a.time + STEP_S * before / (before - after), 3)
         yield Incident("line_crossing", line.name, time, time, time, actor, "forward" if after > 0 else "backward")
+
+
+def _followers(found: Sequence[Incident], within_s: float) -> Iterator[Incident]:
+    """Who crosses a line soon after somebody else who went the same way."""
+    crossings = sorted((one for one in found if one.kind == "line_crossing"), key=lambda one: one.start)
+    for i, one in enumerate(crossings):
+        ahead = [
+            other.start
+            for other in crossings[:i]
+            if (other.place, other.direction) == (one.place, one.direction) and one.start - other.start <= within_s
+        ]
+        if ahead:
+            yield Incident("tailgating", one.place, max(ahead), one.start, one.start, one.actor, one.direction)
 
 
 def _side(point: Point, start: Point, end: Point) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -53,6 +53,69 @@ def state_topic(prefix: str, camera: str, kind: str) -> str:
 def snapshot_topic(prefix: str, camera: str, kind: str) -> str:
     """The JPEG of the last incident of that kind; retained."""
     return f"{event_topic(prefix, camera, kind)}/snapshot"
+
+
+def armed_topic(prefix: str, camera: str) -> str:
+    """Whether a camera (or ``*``, the site) is armed; retained. With ``/set`` behind it: where commands go."""
+    return f"{prefix}/armed" if camera == "*" else f"{prefix}/{level(camera)}/status/armed"
+
+
+def armed_word(camera: str, armed: bool) -> str:
+    """The state of an alarm panel (the site) or of a switch (a camera), as Home Assistant calls it."""
+    return ("armed_away" if armed else "disarmed") if camera == "*" else ("ON" if armed else "OFF")
+
+
+def command_filters(prefix: str) -> list[str]:
+    """What to subscribe to for commands."""
+    return [f"{prefix}/armed/set", f"{prefix}/+/status/armed/set"]
+
+
+def command(prefix: str, topic: str, payload: object, cameras: Collection[str]) -> tuple[str, bool] | None:
+    """Which camera (or ``*``) is to be armed (True) or disarmed by a message; None: it is no command."""
+    words = {b"ARM_AWAY": True, b"ON": True, b"DISARM": False, b"OFF": False}
+    armed = words.get(payload.strip().upper()) if isinstance(payload, bytes) else None
+    name = next((name for name in ("*", *cameras) if topic == f"{armed_topic(prefix, name)}/set"), None)
+    return None if armed is None or name is None else (name, armed)
+
+
+def switches(discovery: str, prefix: str, cameras: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Topic and payload of what arms and disarms: an alarm panel for the site, a switch for each camera."""
+    available = {"topic": available_topic(prefix), "payload_available": "online", "payload_not_available": "offline"}
+    site = _identifier(prefix)
+    yield (
+        f"{discovery}/alarm_control_panel/{site}/armed/config",
+        {
+            "name": "Alerts",
+            "unique_id": f"{site}_armed",
+            "state_topic": armed_topic(prefix, "*"),
+            "command_topic": f"{armed_topic(prefix, '*')}/set",
+            "payload_arm_away": "ARM_AWAY",
+            "payload_disarm": "DISARM",
+            "supported_features": ["arm_away"],
+            "code_arm_required": False,
+            "code_disarm_required": False,
+            "availability": [available],
+            "device": {"identifiers": [site], "name": prefix, "manufacturer": "streamer", "model": "site"},
+            "origin": {"name": "streamer"},
+        },
+    )
+    for camera in cameras:
+        node = _identifier(prefix, camera)
+        yield (
+            f"{discovery}/switch/{node}/armed/config",
+            {
+                "name": "Alerts",
+                "unique_id": f"{node}_armed",
+                "icon": "mdi:shield-check",
+                "state_topic": armed_topic(prefix, camera),
+                "command_topic": f"{armed_topic(prefix, camera)}/set",
+                "payload_on": "ON",
+                "payload_off": "OFF",
+                "availability": [available],
+                "device": {"identifiers": [node], "name": camera, "manufacturer": "streamer", "model": "camera"},
+                "origin": {"name": "streamer"},
+            },
+        )
 
 
 def messages(discovery: str, prefix: str, camera: str, kinds: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,6 +4,8 @@
     PREFIX/CAMERA/status/detect   online | offline    retained
     PREFIX/events                 every alert as JSON
     PREFIX/CAMERA/KIND            the alerts of one kind; .../state ON | OFF and .../snapshot retained
+    PREFIX/armed                  armed_away | disarmed   retained; .../set takes ARM_AWAY | DISARM, if `arming`
+    PREFIX/CAMERA/status/armed    ON | OFF                retained; .../set takes ON | OFF, if `arming`
 
 `run` holds the connection and brings it back; `send` waits for it, publishes with QoS 1 and returns when the broker has
 acknowledged. Retained state is not queued but published anew at every connection: only the latest matters.
@@ -21,13 +23,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import aiomqtt
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from streamer import log
-from streamer.errors import ConfigError, SinkError
+from streamer.errors import SinkError
 from streamer.events import State
 from streamer.sinks import discovery
 from streamer.sinks.sink import Alert, Sink, SinkSettings, reason
+from streamer.sinks.tls import TlsSettings, tls_context
 from streamer.sinks.webhook import read_snapshot
 
 logger = log.get(__name__)
@@ -35,15 +38,6 @@ logger = log.get(__name__)
 _RECONNECT_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _TIMEOUT_S = 8.0
 _NO_ANSWER = "the connection was lost before the broker acknowledged"
-
-
-class TlsSettings(BaseModel):
-    """How the broker proves who it is, and we who we are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    ca: Path | None = Field(None, description="PEM file of the authority; the system's own if left out.")
-    certificate: Path | None = Field(None, description="PEM file of the client's certificate, if the broker wants one.")
-    key: Path | None = Field(None, description="PEM file of its key, if not in the same file.")
 
 
 class MqttSettings(SinkSettings):
@@ -63,6 +57,9 @@ class MqttSettings(SinkSettings):
         "homeassistant", description="Prefix of Home Assistant's discovery; null: announce nothing."
     )
     snapshots: bool = Field(True, description="Publish pictures, retained.")
+    arming: bool = Field(
+        False, description="Take commands to arm and disarm: whoever may publish at the broker may then do so."
+    )
 
     @field_validator("password")
     @classmethod
@@ -73,7 +70,7 @@ class MqttSettings(SinkSettings):
 
     def build(self, name: str, base_dir: Path) -> MqttSink:
         """See SinkSettings."""
-        return MqttSink(name, self, _tls_context(name, self.tls, base_dir))
+        return MqttSink(name, self, tls_context(f"sink {name!r}", self.tls, base_dir))
 
 
 class MqttSink(Sink):
@@ -92,6 +89,7 @@ class MqttSink(Sink):
         self._announced: set[str] = set()  # over this connection
         self._entities: set[str] = set()  # ever
         self._online: dict[str, bool] = {}
+        self._switches: dict[str, bool] = {}
         self._dirty = asyncio.Event()
         self._open: dict[str, tuple[str, str]] = {}
 
@@ -146,6 +144,11 @@ class MqttSink(Sink):
         self._online[camera] = online
         self._dirty.set()
 
+    def arming(self, switches: Mapping[str, bool]) -> None:
+        """See Sink."""
+        self._switches = dict(switches)
+        self._dirty.set()
+
     def resume(self, alerts: Sequence[Alert]) -> None:
         """See Sink."""
         self._open = {alert.event.id: (alert.event.camera, alert.event.kind) for alert in alerts}
@@ -170,7 +173,7 @@ class MqttSink(Sink):
             keepalive=options.keepalive_seconds,
             timeout=_TIMEOUT_S,
             tls_context=self._tls,
-            logger=_quiet(),
+            logger=quiet_client(),
         )
         async with client:
             self._client, self._lost = client, asyncio.get_running_loop().create_future()
@@ -181,6 +184,8 @@ class MqttSink(Sink):
                 await self._publish(available, "online", retain=True)
                 if options.home_assistant is not None:
                     await client.subscribe(f"{options.home_assistant}/status", qos=1)
+                if options.arming:
+                    await client.subscribe([(topic, 1) for topic in discovery.command_filters(options.prefix)])
                 self._established = True
                 self._connected.set()
                 self._dirty.set()
@@ -214,6 +219,8 @@ class MqttSink(Sink):
         if home is not None:
             for camera, kinds in self._cameras.items():
                 wanted.update(discovery.messages(home, prefix, camera, kinds))
+            if self._options.arming:
+                wanted.update(discovery.switches(home, prefix, [name for name in self._switches if name != "*"]))
         for topic in sorted(self._entities - set(wanted)):
             await self._publish(topic, "", retain=True)  # Home Assistant removes the entity
             self._entities.discard(topic)
@@ -225,13 +232,29 @@ class MqttSink(Sink):
         for camera, online in dict(self._online).items():
             topic = discovery.status_topic(prefix, camera)
             await self._publish(topic, "online" if online else "offline", retain=True)
+        for name, armed in dict(self._switches).items():
+            await self._publish(discovery.armed_topic(prefix, name), discovery.armed_word(name, armed), retain=True)
 
     async def _listen(self, client: aiomqtt.Client) -> None:
-        """Home Assistant says when it was born; it then wants to hear of all entities again."""
+        """Home Assistant says when it was born; it then wants to hear of all entities again. All else are commands."""
         async for message in client.messages:
-            if message.payload == b"online":
-                self._announced.clear()
-                self._dirty.set()
+            if str(message.topic) == f"{self._options.home_assistant}/status":
+                if message.payload == b"online":
+                    self._announced.clear()
+                    self._dirty.set()
+            else:
+                self._obey(message)
+
+    def _obey(self, message: aiomqtt.Message) -> None:
+        payload = message.payload
+        command = discovery.command(self._options.prefix, str(message.topic), payload, self._switches)
+        if message.retain:  # would be obeyed anew at every connection
+            logger.warning("sink %s: a retained command at %s is not obeyed", self.name, message.topic)
+        elif command is None:
+            logger.warning("sink %s: no command at %s: %.40r", self.name, message.topic, payload)
+        else:
+            self.command(*command)
+        self._dirty.set()  # whoever asked sees what holds now, also when that is not what was asked for
 
     async def _publish(self, topic: str, payload: str | bytes, retain: bool = False) -> None:
         """Publish with QoS 1; returns when the broker has acknowledged."""
@@ -264,22 +287,8 @@ class MqttSink(Sink):
         self._client = None
 
 
-def _quiet() -> logging.Logger:
-    """Paho logs every packet at DEBUG; only what is wrong is news."""
+def quiet_client() -> logging.Logger:
+    """The logger of MQTT clients. Paho logs every packet at DEBUG; only what is wrong is news."""
     library = logging.getLogger("streamer.mqtt.client")
     library.setLevel(logging.WARNING)
     return library
-
-
-def _tls_context(name: str, tls: TlsSettings | bool, base_dir: Path) -> ssl.SSLContext | None:
-    if tls is False:
-        return None
-    options = TlsSettings() if tls is True else tls
-    try:
-        context = ssl.create_default_context(cafile=None if options.ca is None else base_dir / options.ca)
-        if options.certificate is not None:
-            key = None if options.key is None else base_dir / options.key
-            context.load_cert_chain(base_dir / options.certificate, key)
-        return context
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError([f"sink {name!r}: tls: {error.strerror or error} ({options})"]) from error

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,6 +43,15 @@ class Alert:
     """Begin only: all sinks that the incident concerns, also those that only want its end."""
     cooldown_s: float = 0.0
     """Begin only: nothing is sent if an alert of the same key is nearer than this in capture time, in seconds."""
+    clip: Path | None = None
+    """Where its video evidence is, or will be some seconds after the alert."""
+    clip_ready: bool = False
+    """Whether the clip is there."""
+
+    @property
+    def clip_link(self) -> str:
+        """Where the status page serves the clip once it is there, relative to the page."""
+        return f"alerts/{quote(self.id, safe='')}/clip.mp4"
 
     def row(self) -> dict[str, Any]:
         """The alert as a JSON object: the event's row of the events file, and `alert` with what is more."""
@@ -51,6 +61,9 @@ class Alert:
             "text": self.text,
             "created": rfc3339(self.created_at),
             "snapshot": None if self.snapshot is None else self.snapshot.name,
+            "clip": None
+            if self.clip is None
+            else {"file": self.clip.name, "path": self.clip_link, "ready": self.clip_ready},
         }
         return {**self.event.row(live=True), "alert": extras}
 
@@ -70,6 +83,10 @@ class SinkSettings(BaseModel):
     )
     expire_seconds: float = Field(
         86400.0, gt=0, description="An alert that could not be delivered for so long becomes a dead letter."
+    )
+
+    step_aside_after: int = Field(
+        8, ge=1, description="An alert that failed so often lets those of other incidents pass while it is retried."
     )
 
     def wants(self, event: Event) -> bool:
@@ -99,6 +116,8 @@ class Sink(ABC):
         self.name = name
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.command: Callable[[str, bool], None] = lambda name, armed: None
+        """Called by a sink whose receiver wants a camera (or ``*``, the site) armed or disarmed; returns at once."""
 
     async def open(self) -> None:  # noqa: B027 - most sinks need none
         """Called before the first `send` and again after an error of it; may raise SinkError: asked again later."""
@@ -125,6 +144,9 @@ class Sink(ABC):
 
     def state(self, camera: str, online: bool) -> None:  # noqa: B027
         """A camera came or went; must return at once."""
+
+    def arming(self, switches: Mapping[str, bool]) -> None:  # noqa: B027
+        """Whether the site (``*``) and each camera is armed; at start and whenever it changes; must return at once."""
 
     def resume(self, alerts: Sequence[Alert]) -> None:  # noqa: B027
         """The begin alerts that were delivered here and whose incidents are still open; once, before `run`."""

@@ -14,12 +14,14 @@ import av.error
 from av.codec.context import Flags
 
 from streamer.errors import SourceError
+from streamer.sources.ration import Ration
 from streamer.sources.rtp import AccessUnit
 from streamer.sources.source import Counts, Picture, Shed
 
 MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded; libavcodec refuses more before it allocates anything."""
-_CODECS = {"h264": "h264", "h265": "hevc"}
+CODECS = {"h264": "h264", "h265": "hevc"}
+"""What a description calls a codec, and libavcodec's name of it."""
 _HEAL_SECONDS = 2.0
 """Errors live on in all that is predicted from them until a keyframe. After this long without one, pictures that are
 whole themselves count again: cameras send keyframes as rarely as every 10 s, and a smeared corner blinds nobody."""
@@ -35,12 +37,15 @@ class Decoder:
         parameter_sets: Annex B parameter sets from the description, if any.
         clock_rate: ticks a second of the units' timestamps.
         counts: what it counts into.
+        ration: which pictures are decoded; None: all.
     """
 
-    def __init__(self, codec: str, parameter_sets: bytes, clock_rate: int, counts: Counts):
-        if codec not in _CODECS:
+    def __init__(
+        self, codec: str, parameter_sets: bytes, clock_rate: int, counts: Counts, ration: Ration | None = None
+    ):
+        if codec not in CODECS:
             raise SourceError("unsupported", f"codec {codec[:20]!r}")
-        context = av.CodecContext.create(_CODECS[codec], "r")
+        context = av.CodecContext.create(CODECS[codec], "r")
         context.thread_count = 1
         context.flags |= Flags.low_delay
         context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -48,6 +53,7 @@ class Decoder:
             context.extradata = parameter_sets
         self._context = context
         self._counts = counts
+        self._ration = ration or Ration()
         self._clock_rate = clock_rate
         self._time_base = Fraction(1, clock_rate)
         self._began_at: float | None = None
@@ -75,6 +81,12 @@ class Decoder:
             counts.waiting += 1
             return []
         self._turn(unit)
+        if unit.key:
+            self._ration.began_at = unit.arrived_at
+        late_s = time.monotonic() - unit.arrived_at
+        if not self._ration.admits(unit.key, unit.ticks / self._clock_rate, late_s):
+            counts.rationed += 1
+            return []
         if self._shed == "nonkey" and not unit.key:
             counts.shed_nonkey += 1
             return []

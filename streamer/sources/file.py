@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer import log
-from streamer.sources.privacy import Polygon, Privacy
+from streamer.sources.patch import Polygon
+from streamer.sources.privacy import Privacy
 from streamer.sources.recording import Recording
 from streamer.sources.sampler import Sampler
 from streamer.sources.scaler import Scaler

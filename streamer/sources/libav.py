@@ -15,13 +15,15 @@ from typing import Any
 
 import av
 import av.error
+from av.bitstream import BitStreamFilterContext
 from av.codec.context import Flags
 
 from streamer.errors import SourceError
 from streamer.sources.address import Address
 from streamer.sources.decoder import MAX_PIXELS
 from streamer.sources.failure import explain
-from streamer.sources.source import Picture, Shed, Source, SourceOptions, StreamInfo
+from streamer.sources.rtp import AccessUnit
+from streamer.sources.source import Encoding, Picture, Shed, Source, SourceOptions, StreamInfo
 
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
@@ -32,6 +34,8 @@ _PROTOCOLS = {
     "rtmps": "rtmps,tcp,tls",
 }
 """What each kind of address may lead to: a playlist from the network must not open files of this machine."""
+_TICKS = 90000
+_ANNEXB = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 _SKIPS = {"none": "DEFAULT", "nonref": "NONREF", "nonkey": "NONKEY"}
 
 
@@ -46,8 +50,8 @@ class LibavSource(Source):
         self._container: Any = None
         self._packets: Iterator[Any] = iter(())
         self._stream: Any = None
+        self._filter: Any = None
         self._clean = True
-        self._last_pts = 0.0
 
     def open(self, timeout_s: float) -> None:
         """See Source."""
@@ -67,6 +71,10 @@ class LibavSource(Source):
         rate = stream.average_rate
         fps = float(rate) if rate and 0.1 <= rate <= 1000 else None
         self.info = StreamInfo(context.name, f"libav/{self._address.scheme}", fps)
+        sets = context.extradata or b""
+        if context.name in _ANNEXB and sets[:1] == b"\x01":  # length-prefixed, as in FLV and MP4
+            self._filter, sets = BitStreamFilterContext(_ANNEXB[context.name], stream), b""
+        self.encoding = Encoding(context.name, sets, _TICKS)
         self._packets = self._container.demux(stream)
 
     def read(self) -> list[Picture]:
@@ -87,6 +95,14 @@ class LibavSource(Source):
             self._clean = True
         if packet.is_corrupt:
             self._clean = False
+        if self.tap is not None:
+            self._show(packet, now)
+        if not self._options.decode:
+            return []
+        at_s = float(packet.pts * packet.time_base) if packet.pts is not None and packet.time_base else now
+        if not self.ration.admits(packet.is_keyframe, at_s):
+            self.counts.rationed += 1
+            return []
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):
@@ -94,6 +110,17 @@ class LibavSource(Source):
             self._clean = False
             return []
         return [self._picture(frame, now) for frame in frames]
+
+    def _show(self, packet: Any, now: float) -> None:
+        """Give the tap what came, as Annex B; the packet itself stays as it is for the decoder."""
+        assert self.tap is not None
+        key, damaged = packet.is_keyframe, packet.is_corrupt
+        at = packet.pts if packet.pts is not None else packet.dts
+        ticks = round((now if at is None else float(at * packet.time_base)) * _TICKS)
+        data = bytes(packet)
+        if self._filter is not None:
+            data = b"".join(bytes(part) for part in self._filter.filter(_copy(packet, data)))
+        self.tap(AccessUnit(data, ticks, key, key, damaged, now))
 
     def shed(self, what: Shed) -> None:
         """See Source."""
@@ -131,3 +158,10 @@ class LibavSource(Source):
             options["rtsp_transport"] = "tcp" if scheme == "rtsps" else self._options.transport
             options["allowed_media_types"] = "video"
         return options | self._options.extra
+
+
+def _copy(packet: Any, data: bytes) -> av.Packet:
+    """The same packet once more: a filter takes away what it is given."""
+    copy = av.Packet(data)
+    copy.pts, copy.dts, copy.time_base, copy.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+    return copy

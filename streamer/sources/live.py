@@ -50,7 +50,7 @@ def _first_choice(address: Address, options: SourceOptions, stall_s: float) -> S
     if address.scheme == "device":
         return OpencvSource(address)
     if address.is_native and options.transport == "tcp":
-        return RtspSource(address)
+        return RtspSource(address, options.decode)
     return LibavSource(address, options, stall_s)
 
 

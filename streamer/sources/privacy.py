@@ -9,7 +9,6 @@ thread; numpy only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -17,23 +16,13 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-Polygon = Sequence[Sequence[float]]
-"""Corners x, y as fractions of the upright picture."""
+from streamer.sources.patch import Patch, Polygon, rasterized
 
 _FORMATS = ("yuv420p", "yuvj420p")
 """Kept as they are; all others are converted to the first."""
 _FULL_RANGE = 2
 _SIZES = 4
 """Sizes for which the polygons are kept as pixels; a camera has two (full size, analysis size)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Patch:
-    """A polygon at one size of picture."""
-
-    rows: slice
-    columns: slice
-    inside: NDArray[np.bool_]
 
 
 class Privacy:
@@ -51,7 +40,7 @@ class Privacy:
         if not self._polygons:
             raise ValueError("no privacy mask")
         self._reformatter = VideoReformatter()
-        self._patches: dict[tuple[int, int], list[_Patch]] = {}
+        self._patches: dict[tuple[int, int], list[Patch]] = {}
 
     def hide(self, frame: Any) -> Any:
         """A copy of an av.VideoFrame, turned upright, in which what lies in the masks is black."""
@@ -84,19 +73,14 @@ class Privacy:
         converted = self._reformatter.reformat(frame, format=_FORMATS[0], interpolation=Interpolation.AREA, threads=1)
         return _Turned(converted, rotation) if rotation != converted.rotation else converted
 
-    def _at(self, width: int, height: int) -> list[_Patch]:
+    def _at(self, width: int, height: int) -> list[Patch]:
         found = self._patches.get((width, height))
         if found is None:
             if len(self._patches) >= _SIZES:
                 self._patches.clear()
-            found = [_rasterized(polygon, width, height) for polygon in self._polygons]
+            found = [rasterized(polygon, width, height) for polygon in self._polygons]
             self._patches[width, height] = found
         return found
-
-
-def share_hidden(polygons: Sequence[Polygon]) -> float:
-    """How much of the picture the polygons cover together, 0..1, to within a percent."""
-    return 1.0 - float(Privacy(polygons).visible(200, 200).mean()) if polygons else 0.0
 
 
 class _Turned:
@@ -110,27 +94,7 @@ class _Turned:
         return getattr(self._frame, name)
 
 
-def _rasterized(polygon: NDArray[np.float64], width: int, height: int) -> _Patch:
-    """The pixels that a polygon covers (even-odd rule), those that it only touches included: rather one too many."""
-    x, y = polygon[:, 0] * width, polygon[:, 1] * height
-    left, right = (int(np.clip(v, 0, width)) for v in (np.floor(x.min()) - 1, np.ceil(x.max()) + 1))
-    top, bottom = (int(np.clip(v, 0, height)) for v in (np.floor(y.min()) - 1, np.ceil(y.max()) + 1))
-    columns, rows = np.arange(left, right) + 0.5, (np.arange(top, bottom) + 0.5)[:, None]
-    inside = np.zeros((bottom - top, right - left), np.bool_)
-    for x1, y1, x2, y2 in zip(x, y, np.roll(x, -1), np.roll(y, -1), strict=True):
-        spans = (y1 > rows) != (y2 > rows)
-        if spans.any():
-            inside ^= spans & (columns < (x2 - x1) * (rows - y1) / (y2 - y1 or 1.0) + x1)
-    grown = inside.copy()
-    grown[1:] |= inside[:-1]
-    grown[:-1] |= inside[1:]
-    sideways = grown.copy()
-    sideways[:, 1:] |= grown[:, :-1]
-    sideways[:, :-1] |= grown[:, 1:]
-    return _Patch(slice(top, bottom), slice(left, right), sideways)
-
-
-def _gray(chroma: NDArray[np.uint8], patch: _Patch) -> None:
+def _gray(chroma: NDArray[np.uint8], patch: Patch) -> None:
     """Take the color of every 2x2 pixels of which one is hidden."""
     top, left = patch.rows.start // 2, patch.columns.start // 2
     bottom, right = -(-patch.rows.stop // 2), -(-patch.columns.stop // 2)

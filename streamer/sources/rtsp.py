@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from streamer.errors import SourceError
 from streamer.sources.address import Address
-from streamer.sources.decoder import Decoder
+from streamer.sources.decoder import CODECS, Decoder
 from streamer.sources.dialog import Dialog
 from streamer.sources.nal import H264, H265
-from streamer.sources.rtp import Receiver, SenderReport
-from streamer.sources.source import Picture, Shed, Source, StreamInfo
+from streamer.sources.rtp import AccessUnit, Receiver, SenderReport
+from streamer.sources.source import Encoding, Picture, Shed, Source, StreamInfo
 from streamer.sources.wire import Wire, connect
 
 
@@ -38,9 +38,10 @@ class _Link:
 class RtspSource(Source):
     """One RTSP session over TCP."""
 
-    def __init__(self, address: Address):
+    def __init__(self, address: Address, decode: bool = True):
         super().__init__()
         self._address = address
+        self._decode = decode
         self._aborted = False
         self._socket: socket.socket | None = None
         self._link: _Link | None = None
@@ -58,11 +59,12 @@ class RtspSource(Source):
         dialog = Dialog(wire, self._address, deadline_at)
         description = dialog.describe()
         video = description.video
-        decoder = Decoder(video.codec, video.parameter_sets, video.clock_rate, self.counts)
+        decoder = Decoder(video.codec, video.parameter_sets, video.clock_rate, self.counts, self.ration)
         units = H265(video.donl) if video.codec == "h265" else H264()
         self._link = _Link(wire, dialog, Receiver(units, video.payload_type), decoder)
         self.clock_rate = video.clock_rate
         self.info = StreamInfo(video.codec, "rtsp/tcp", video.fps)
+        self.encoding = Encoding(CODECS[video.codec], video.parameter_sets, video.clock_rate)
         dialog.play(description)
         self._count(self._link)  # media may have come with the answer
 
@@ -79,12 +81,22 @@ class RtspSource(Source):
             self._count(link)
         # one at a time: a full buffer holds a second of pictures, which decoded at once would take 20 MB a camera at
         # 720p, for ever (libavcodec's pools never shrink), and the first of them would wait for the last
-        units = receiver.units
+        units, tap = receiver.units, self.tap
         while units:
-            pictures = link.decoder.decode(units.pop(0))
+            unit = units.pop(0)
+            if tap is not None:
+                tap(unit)
+            if not self._decode:
+                self._pass(unit)
+                continue
+            pictures = link.decoder.decode(unit)
             if pictures:
                 return pictures
         return []
+
+    def _pass(self, unit: AccessUnit) -> None:
+        self.counts.units += 1
+        self.counts.keyframes += unit.key
 
     def _count(self, link: _Link) -> None:
         receiver, counts = link.receiver, self.counts

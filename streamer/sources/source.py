@@ -7,8 +7,12 @@ opened once, read in one thread, and never reused. Only `abort` may be called fr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from streamer.sources.ration import Ration
+from streamer.sources.rtp import AccessUnit
 
 Shed = Literal["none", "nonref", "nonkey"]
 """What decoding leaves out when it cannot keep up: nothing, pictures that no other needs, all but keyframes."""
@@ -40,6 +44,18 @@ class StreamInfo:
     """Announced frames a second; None if it does not say."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """How a source's access units are coded: what it takes to decode them, or to put them into a file."""
+
+    codec: str
+    """libavcodec's name of it: ``h264``, ``hevc``, ..."""
+    parameter_sets: bytes
+    """Annex B, as the description gave them; empty if they only come in the stream."""
+    clock_rate: int
+    """Ticks a second of the units' times."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What a source has done so far; only ever counts up."""
@@ -52,6 +68,7 @@ class Counts:
     decode_errors: int = 0
     shed_nonref: int = 0
     shed_nonkey: int = 0
+    rationed: int = 0
     waiting: int = 0
     """Encoded pictures left out because no keyframe had come yet."""
     packets: int = 0
@@ -67,6 +84,7 @@ class Counts:
             self.decode_errors,
             self.shed_nonref,
             self.shed_nonkey,
+            self.rationed,
             self.waiting,
             self.packets,
             self.packets_lost,
@@ -82,8 +100,16 @@ class Source(ABC):
     def __init__(self) -> None:
         self.counts = Counts()
         """What it counts into; may be replaced before `open`, to go on counting where another source ended."""
+        self.ration = Ration()
+        """Which pictures are decoded at all; asked by those sources that can leave some out."""
+        self.cpu_at = 0.0
+        """The reading thread's processor time when the last `read` began; set by who calls it."""
         self.waited = False
         """Whether the last `read` had to wait for data: whatever lag there is then is not this machine's."""
+        self.encoding: Encoding | None = None
+        """Set by `open` where encoded pictures come; None: this source has none to give (USB cameras)."""
+        self.tap: Callable[[AccessUnit], None] | None = None
+        """Shown each encoded picture, before it is decoded, in the thread that reads; set after `open`."""
 
     @abstractmethod
     def open(self, timeout_s: float) -> None:
@@ -117,5 +143,7 @@ class SourceOptions:
     """``tcp`` or ``udp`` for RTSP."""
     realtime: bool = True
     """Recordings only: play at their own pace."""
+    decode: bool = True
+    """False: `read` gives no pictures; encoded ones go to the `tap` only."""
     extra: dict[str, str] = field(default_factory=dict)
     """Options for libavformat."""

@@ -7,6 +7,7 @@ a camera's thread.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import queue
 import socket
@@ -23,6 +24,11 @@ _BUFFER_BYTES = 256 * 1024
 _MAX_HEAD = 16 * 1024
 _MAX_BODY = 64 * 1024
 _POLL_SECONDS = 1.0
+_SO_TIMESTAMPNS = 35
+"""As in Linux' asm-generic/socket.h; the name is not in Python's socket module."""
+_STAMP = struct.Struct("@qq")
+_STAMP_ROOM = socket.CMSG_SPACE(_STAMP.size)
+_OLDEST_SECONDS = 60.0
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EINVAL)
 
 
@@ -56,7 +62,8 @@ class Wire:
         self.bytes_received = 0
         self.replies: list[Reply] = []
         self.read_at = 0.0
-        """CLOCK_MONOTONIC of the last `read` that brought something."""
+        """CLOCK_MONOTONIC when the last byte that `read` brought was on this machine: by the kernel's stamp, for under
+        load this process may come to read it much later."""
         self.waited = False
         """Whether the last `read` found nothing at first: whatever lag there is then is not this process's."""
         self._socket = sock
@@ -83,7 +90,7 @@ class Wire:
         if self._end == _BUFFER_BYTES or self._start == self._end:
             self._compact()
         try:
-            got = self._socket.recv_into(self._view[self._end :])
+            got, stamps, _, _ = self._socket.recvmsg_into([self._view[self._end :]], _STAMP_ROOM)
         except (BlockingIOError, InterruptedError, TimeoutError):
             self.waited = True
             return False
@@ -93,7 +100,7 @@ class Wire:
             raise SourceError("ended", "the camera closed the connection")
         # a full buffer means that more lies behind it: then we are the slow ones
         self.waited = self._end + got < _BUFFER_BYTES
-        self.read_at = time.monotonic()
+        self.read_at = _monotonic(stamps)
         self._end += got
         self.bytes_received += got
         self._split()
@@ -169,6 +176,18 @@ def connect(host: str, port: int, timeout_s: float) -> socket.socket:
     raise failure
 
 
+def _monotonic(stamps: list[tuple[int, int, bytes]]) -> float:
+    """The kernel's stamp of what was received, on CLOCK_MONOTONIC; now where there is none."""
+    now = time.monotonic()
+    for _, kind, data in stamps:
+        if kind == _SO_TIMESTAMPNS and len(data) == _STAMP.size:
+            seconds, nanoseconds = _STAMP.unpack(data)
+            ago_s: float = time.time() - seconds - nanoseconds * 1e-9
+            # a wall clock that is being set says nothing
+            return now - ago_s if 0.0 <= ago_s < _OLDEST_SECONDS else now
+    return now
+
+
 def resolve(host: str, port: int, timeout_s: float) -> list[tuple[Any, ...]]:
     """The addresses of a host, as `socket.getaddrinfo` gives them, within a time limit.
 
@@ -206,6 +225,8 @@ def _failure(error: OSError, where: str, timeout_s: float) -> SourceError:
 def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with contextlib.suppress(OSError):  # without it the time of reading has to do
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     # kernel time limits instead of Python's: those would cost a poll() before every recv()
     sock.settimeout(None)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(_POLL_SECONDS), 0))

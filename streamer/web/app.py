@@ -1,7 +1,8 @@
-"""The web endpoints of a running daemon: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz` and snapshots.
+"""The web endpoints of a running daemon: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz` and evidence.
 
 Started and stopped by the daemon, on its loop. Everything shown comes as values through the two callables given; this
-module never touches cameras, storage or the engine, and never changes anything: all it does is read.
+module never touches cameras, storage or the engine, and never changes anything: all it does is read. What may be
+changed is in `doors`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aiohttp import web
 from streamer import log
 from streamer.errors import StreamerError
 from streamer.metrics import CONTENT_TYPE, Metrics
+from streamer.web.doors import LARGEST_BODY, Doors, add_doors
 from streamer.web.guard import guard
 from streamer.web.page import page
 from streamer.web.settings import WebSettings
@@ -41,6 +43,8 @@ class Web:
         status: Callable[[], Status],
         metrics: Metrics,
         snapshot: Callable[[str], Path | None] | None = None,
+        clip: Callable[[str], Path | None] | None = None,
+        doors: Doors | None = None,
     ):
         """Build the routes; nothing listens yet.
 
@@ -49,6 +53,8 @@ class Web:
             status: what is to be shown, asked for at each request.
             metrics: rendered for `/metrics`.
             snapshot: the file of an alert's picture by the alert's id, from whoever stores it; None: unknown id.
+            clip: the same of its video.
+            doors: what requests may change; None: nothing.
         """
         self.settings = settings
         self.port: int | None = None
@@ -56,6 +62,8 @@ class Web:
         self._status = status
         self._metrics = metrics
         self._snapshot = snapshot
+        self._clip = clip
+        self._doors = doors or Doors()
         self._runner: web.AppRunner | None = None
         self._rendering = asyncio.Lock()
         folder = Path(__file__).parent / "static"
@@ -102,7 +110,7 @@ class Web:
 
     def app(self) -> web.Application:
         """The routes, for `start` and for tests."""
-        app = web.Application(middlewares=[guard(self.settings)], client_max_size=1024)
+        app = web.Application(middlewares=[guard(self.settings)], client_max_size=LARGEST_BODY)
         app.router.add_get("/", self._page)
         app.router.add_get("/status.json", self._status_json)
         app.router.add_get("/metrics", self._metrics_text)
@@ -110,6 +118,8 @@ class Web:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/static/{name}", self._static_file)
         app.router.add_get("/alerts/{id}/snapshot.jpg", self._snapshot_file)
+        app.router.add_get("/alerts/{id}/clip.mp4", self._clip_file)
+        add_doors(app, self.settings, self._doors)
         return app
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -160,6 +170,26 @@ class Web:
         # a snapshot never changes: the page, which renews itself, need not fetch it again
         forever = {"Cache-Control": "private, max-age=86400, immutable"}
         return web.Response(body=picture, content_type="image/jpeg", headers=forever)
+
+    async def _clip_file(self, request: web.Request) -> web.StreamResponse:
+        path = None if self._clip is None else self._clip(request.match_info["id"])
+        if path is None or not await asyncio.to_thread(_is_video, path):
+            raise web.HTTPNotFound
+        # a file response sends in pieces, and the parts that a player asks for
+        forever = {"Cache-Control": "private, max-age=86400, immutable", "Content-Type": "video/mp4"}
+        return web.FileResponse(path, headers=forever)
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a path is a plain MP4 file (no link, pipe or database)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and os.read(descriptor, 8)[4:] == b"ftyp"
+    finally:
+        os.close(descriptor)
 
 
 def _read_picture(path: Path) -> bytes | None:

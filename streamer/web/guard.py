@@ -1,4 +1,4 @@
-"""What every request passes: only reading, only under our own name, and headers that keep the browser on a leash.
+"""What every request passes: mostly only reading, only under our own name, and headers that keep browsers on a leash.
 
 A page on 127.0.0.1 is not private by itself: any web site can point a name of its own at 127.0.0.1 (DNS rebinding) and
 read it through the visitor's browser. Such a request carries the foreign name in `Host`, and is refused.
@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from streamer.web.doors import changes
 from streamer.web.settings import WebSettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,7 +55,10 @@ async def _judged(request: web.Request, handler: Handler, settings: WebSettings)
         return web.Response(
             status=421, text="421 this name is not ours; ask for 127.0.0.1, or list the name in web.allowed_hosts\n"
         )
-    if request.method not in ("GET", "HEAD"):
+    if changes(request.path):
+        if request.method != "POST":
+            return web.Response(status=405, text="405 only POST\n", headers={"Allow": "POST"})
+    elif request.method not in ("GET", "HEAD"):
         return web.Response(status=405, text="405 only GET and HEAD\n", headers={"Allow": "GET, HEAD"})
     return await handler(request)
 

@@ -12,7 +12,7 @@ from html import escape
 from urllib.parse import quote
 
 from streamer.clock import rfc3339
-from streamer.web.status import AlertRow, CameraStatus, PartStatus, SinkStatus, Status
+from streamer.web.status import AlertRow, CameraStatus, PartStatus, SignalStatus, SinkStatus, Status
 from streamer.web.units import NONE, age, clock, count, latency, rate
 
 _BAD_DELIVERY = ("failed", "rejected", "expired", "dead", "given_up")
@@ -59,6 +59,7 @@ def page(status: Status, refresh_seconds: int) -> str:
 {_section("Sinks", "sinks", _sinks(status.sinks))}
 {_section("Parts", "parts", _parts(status.parts))}
 </div>
+{_section("Traffic signals", "signals", _signals(status.signals))}
 <footer><a href="metrics">metrics</a> · <a href="status.json">status.json</a> ·
 <a href="healthz">healthz</a> · <a href="readyz">readyz</a> · all times UTC</footer>
 </main>
@@ -79,14 +80,22 @@ def _troubles(status: Status) -> Iterable[tuple[str, str, str]]:
     """What needs somebody, as (mood, who, what); blind cameras before seeing ones."""
     if status.overloaded:
         yield "warn", "this machine", "offered work exceeds what is served; every camera gets its share"
+    for what in status.disarmed:
+        yield "warn", "disarmed", f"{what}; events are recorded, and nobody is told of them"
     for camera in sorted(status.cameras, key=lambda c: c.analysed):
         if camera.cause is not None or camera.state == "frozen" or not camera.analysed:
             starting = camera.cause is None and camera.state == "connecting"
             yield "warn" if starting or camera.analysed else "bad", camera.name, _story(camera, status.now)
+        if camera.record:
+            yield "warn", camera.name, f"record stream: {camera.record}; snapshots show the analyzed stream"
     for part in status.parts:
         if part.state != "ok":
             restarts = f" ({count(part.restarts, 'restart')})" if part.restarts else ""
             yield "bad", part.name, f"{part.state}{': ' + part.detail if part.detail else ''}{restarts}"
+    for signal in status.signals:
+        if signal.reason not in ("", "changing", "controller"):
+            heard = "never heard" if signal.heard_age_s is None else f"last heard {age(signal.heard_age_s)} ago"
+            yield "warn", f"signal {signal.name}", f"unknown: {signal.reason}; {heard}"
     for sink in status.sinks:
         if sink.last_error is not None or sink.dead:
             waiting = f"{count(sink.depth, 'alert')} waiting" + (f" up to {age(sink.oldest_s)}" if sink.depth else "")
@@ -140,6 +149,8 @@ def _alerts(status: Status) -> str:
 def _alert(alert: AlertRow, now: float) -> str:
     link = None if alert.snapshot is None else f"alerts/{quote(alert.snapshot, safe='')}/snapshot.jpg"
     picture = f'<a class="shot" href="{link}"><img src="{link}" alt="" loading="lazy"></a>' if link else ""
+    film = None if alert.clip is None else f"alerts/{quote(alert.clip, safe='')}/clip.mp4"
+    video = f' · <a href="{film}">clip</a>' if film else ""
     outcomes = " · ".join(
         f'<span class="{"bad" if outcome in _BAD_DELIVERY else "to"}">{_e(sink)} {_e(outcome)}</span>'
         for sink, outcome in alert.sinks.items()
@@ -148,7 +159,7 @@ def _alert(alert: AlertRow, now: float) -> str:
         f'<li class="{_e(alert.severity)}"><time datetime="{rfc3339(alert.time)}">{clock(alert.time, now)}</time>'
         f'<span class="what">{_e(alert.sentence)}'
         f"<small><b>{_e(alert.camera)}</b> · {_e(alert.kind)} · {_e(alert.severity)}"
-        f"{' · ' + outcomes if outcomes else ''}</small></span>"
+        f"{' · ' + outcomes if outcomes else ''}{video}</small></span>"
         f"{picture}</li>"
     )
 
@@ -166,6 +177,19 @@ def _sinks(sinks: Iterable[SinkStatus]) -> str:
     if not rows:
         return '<p class="none">None: nobody is told of anything.</p>'
     return _table(("sink", "#delivered", "#waiting", "#oldest", "#given up"), rows)
+
+
+def _signals(signals: Iterable[SignalStatus]) -> str:
+    rows = [
+        f'<tr class="{"ok" if signal.aspect != "unknown" else "warn"}"><th scope="row" data-l="signal">'
+        f'{_e(signal.name)}</th><td data-l="shows">{_e(signal.aspect)}'
+        f"{f' <small>{_e(signal.reason)}</small>' if signal.reason else ''}</td>"
+        + _number("for", age(signal.for_s))
+        + _number("heard", age(signal.heard_age_s), signal.reason == "silent")
+        + "</tr>"
+        for signal in signals
+    ]
+    return _table(("signal", "shows", "#for", "#heard"), rows) if rows else ""
 
 
 def _parts(parts: Iterable[PartStatus]) -> str:

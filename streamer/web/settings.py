@@ -1,6 +1,7 @@
 """The settings of `web` in the configuration: where the page listens, and for whom.
 
-There is no login yet, so an address that other machines can reach must be asked for in so many words.
+Reading needs no login, so an address that other machines can reach must be asked for in so many words. What changes
+something (arming) needs a token.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import re
 from ipaddress import ip_address
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from streamer.tokens import Token
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[A-Za-z0-9._-]+)):(?P<port>\d{1,5})\Z")
 
@@ -25,6 +28,12 @@ class WebSettings(BaseModel):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Names under which browsers may ask for the page, besides this machine's own (no ports)."
     )
+    token: Token | None = Field(
+        None, description="Bearer token for POST /arm and /disarm, at least 16 characters; without it, nobody may."
+    )
+    allow_local_control: bool = Field(
+        False, description="Programs of this machine may arm and disarm without the token; only while on loopback."
+    )
     refresh_seconds: int = Field(3, ge=1, le=60, description="How often the status page renews itself, seconds.")
 
     @field_validator("listen")
@@ -34,6 +43,12 @@ class WebSettings(BaseModel):
         if found is None or int(found["port"]) > 65535:
             raise ValueError(f"must be host:port such as 127.0.0.1:8080 or [::1]:8080, got {listen!r}")
         return listen
+
+    @model_validator(mode="after")
+    def _local_only_on_loopback(self) -> WebSettings:
+        if self.allow_local_control and not self.loopback:
+            raise ValueError(f"allow_local_control needs a loopback address, listen is {self.listen}; use a token")
+        return self
 
     @model_validator(mode="after")
     def _reachable_only_on_purpose(self) -> WebSettings:

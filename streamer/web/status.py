@@ -47,6 +47,8 @@ class CameraStatus:
     """Number of the connection, from 1."""
     retry_in_s: float | None = None
     """Until the next attempt to connect."""
+    record: str = ""
+    """What is wrong with the stream that gives the evidence; empty: nothing, or there is none."""
 
     @property
     def analysed(self) -> bool:
@@ -98,6 +100,23 @@ class AlertRow:
     """By sink what became of it: delivered, waiting, failed."""
     snapshot: str | None = None
     """The id under which `/alerts/<id>/snapshot.jpg` has its picture; None: there is none."""
+    clip: str | None = None
+    """The id under which `/alerts/<id>/clip.mp4` has its video; None: there is none, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalStatus:
+    """The feed of one traffic signal, now."""
+
+    name: str
+    aspect: str
+    """red, amber, green or unknown."""
+    reason: str = ""
+    """Why it is unknown."""
+    for_s: float | None = None
+    """How long that has been so."""
+    heard_age_s: float | None = None
+    """Since it was last heard in time; None: it never was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,9 @@ class Status:
     """The latest first."""
     overloaded: bool = False
     """Offered work exceeds what is served."""
+    signals: tuple[SignalStatus, ...] = ()
+    disarmed: tuple[str, ...] = ()
+    """What is disarmed, in words with since when."""
 
     @property
     def readiness(self) -> Readiness:
@@ -141,7 +163,9 @@ class Status:
         scrub = log.secrets.scrub
         return replace(
             self,
-            cameras=tuple(replace(c, words=scrub(c.words), source=scrub(c.source)) for c in self.cameras),
+            cameras=tuple(
+                replace(c, words=scrub(c.words), source=scrub(c.source), record=scrub(c.record)) for c in self.cameras
+            ),
             parts=tuple(replace(p, detail=scrub(p.detail)) for p in self.parts),
             sinks=tuple(
                 replace(s, last_error=None if s.last_error is None else scrub(s.last_error)) for s in self.sinks

@@ -34,11 +34,13 @@ def test_analysed_pictures_are_spread_over_the_stream(stream: Path) -> None:
 
 
 def test_all_figures_are_there(stream: Path) -> None:
-    order = {"stream": str(stream), "model": "motion", "fps": 3.0, "analyze_fps": 1.0, "inference": {}}
+    order = {"stream": str(stream), "model": "motion", "fps": 3.0, "analyze_fps": 1.0, "inference": {}, "cameras": 2}
     found = bare.work(order)
     assert found["decode_ms"] > 0.1
     assert found["bare_ms"] == pytest.approx(found["decode_ms"] + found["model_ms"])
     assert found["plain_ms"] > found["decode_ms"]
+    assert found["paced_bare_ms"] > 0.1
+    assert found["paced_plain_ms"] > 0.1
     assert found["batch"] == 1
     assert found["runtime"] == "builtin f32"
 
@@ -60,13 +62,22 @@ def test_a_failing_process_is_quoted(tmp_path: Path) -> None:
 
 def test_processes_and_moments_are_averaged() -> None:
     one = {
-        **{"decode_ms": 20.0, "model_ms": 6.0, "plain_ms": 60.0, "bare_ms": 50.0, "detections": 3.0},
+        **{
+            "decode_ms": 20.0,
+            "model_ms": 6.0,
+            "plain_ms": 60.0,
+            "bare_ms": 50.0,
+            "paced_bare_ms": 55.0,
+            "paced_plain_ms": 65.0,
+            "detections": 3.0,
+        },
+        **{"paced_bare_ms": 55.0, "paced_plain_ms": 65.0},
         **{"batch": 2, "runtime": "onnxruntime f32", "input": "416x256"},
     }
     other = {**one, "decode_ms": 30.0, "plain_ms": 80.0}
     floor = mean([one, other])
     assert (floor.decode_ms, floor.plain_ms, floor.processes, floor.batch) == (25.0, 70.0, 2, 2)
-    later = Floor(35.0, 8.0, 2, 90.0, 70.0, "onnxruntime f32", "416x256", 3.0, 2)
+    later = Floor(35.0, 8.0, 2, 90.0, 70.0, 75.0, 95.0, "onnxruntime f32", "416x256", 3.0, 2)
     both = between(floor, later)
     assert (both.decode_ms, both.model_ms, both.plain_ms, both.bare_ms) == (30.0, 7.0, 80.0, 60.0)
     assert both.processes == 2

@@ -20,7 +20,7 @@ from streamer.bench.load import Load
 from streamer.errors import InputError, ModelError, StreamerError
 from tests.bench.example import run
 
-FLOOR = Floor(28.0, 7.0, 1, 80.0, 64.0, "onnxruntime f32", "416x256", 16.0, 2)
+FLOOR = Floor(28.0, 7.0, 1, 80.0, 64.0, 70.0, 90.0, "onnxruntime f32", "416x256", 16.0, 2)
 LOAD = Load(cameras=2, size=(320, 180), fps=10.0, analyze_fps=5.0, seconds=4.0, warmup_s=0.5)
 
 
@@ -128,8 +128,8 @@ def test_json_is_one_object_and_nothing_else(pretend: list[Load], capsys: pytest
     command.bench(_given("--cameras", "4", "--json"))
     found = json.loads(capsys.readouterr().out)
     assert found["run"]["cameras"] == 4
-    assert found["ratio_to_bare"] == pytest.approx(1.25)
-    assert found["ratio_to_plain"] == pytest.approx(1.0)
+    assert found["ratios"]["bare floor, in one go"] == pytest.approx(1.25)
+    assert found["ratios"]["plain code, in one go"] == pytest.approx(1.0)
     assert found["floor"]["mean"]["bare_ms"] == 64.0
     assert found["load"]["model"] == "motion"
     command.bench(_given("--find-capacity", "--overload", "0", "--json", "--no-floor"))

@@ -9,7 +9,7 @@ from streamer.bench.load import Load
 from streamer.bench.table import floor_text, headline, run_text, step_text, verdict_text
 from tests.bench.example import run
 
-FLOOR = Floor(28.0, 7.0, 1, 80.0, 64.0, "onnxruntime f32", "416x256", 16.0, 2)
+FLOOR = Floor(28.0, 7.0, 1, 80.0, 64.0, 70.0, 90.0, "onnxruntime f32", "416x256", 16.0, 2)
 
 
 def test_a_run_says_all_that_matters() -> None:
@@ -38,8 +38,10 @@ def test_ratios_to_the_floor() -> None:
     text = floor_text([FLOOR, FLOOR], run(), FLOOR)
     assert "floor before" in text
     assert "floor after" in text
-    assert "CPU / bare floor  1.25" in text
-    assert "CPU / plain code  1.00" in text
+    assert "CPU / bare floor, in one go  1.25" in text
+    assert "CPU / plain code, in one go  1.00" in text
+    assert "CPU / bare floor, same pace  1.14" in text
+    assert "CPU / plain code, same pace  0.89" in text
     assert "flatter" not in text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from streamer.events import Event
 from streamer.replay import Report
-from tests import footage
+from tests import crossings, footage
 
 pytestmark = pytest.mark.e2e
 
@@ -84,6 +84,19 @@ async def test_fused_with_motion_the_visits_to_the_table_are_the_same(shared_dat
     assert [(e.kind, e.state) for e in fused.events] == [(e.kind, e.state) for e in alone.events]
     for one, other in zip(fused.events, alone.events, strict=True):
         assert one.time == pytest.approx(other.time, abs=0.5)
+
+
+@pytest.mark.slow
+def test_crossings_and_counts_on_the_campus(shared_data: Path, model: Path) -> None:
+    table, found = crossings.crossings_table(shared_data, model, 5.0)
+    print("\n" + table)
+    assert found.hits + len(found.missed) >= 50
+    assert found.recall >= 0.9
+    assert found.precision >= 0.85
+    table, mean_error, within_one = crossings.counts_table(shared_data, model, 5.0)
+    print("\n" + table)
+    assert mean_error <= 0.3
+    assert within_one >= 0.95
 
 
 @pytest.mark.slow
@@ -183,11 +196,29 @@ def test_truth_is_cut_by_the_rules_own_words(tmp_path: Path) -> None:
     assert (stay.zone, stay.who, stay.begin_s, stay.end_s) == ("a", "7", pytest.approx(2.0), pytest.approx(3.9))
 
 
+def test_crossings_are_derived_from_sure_samples_on_either_side(tmp_path: Path) -> None:
+    start, end = crossings.CAMPUS_LINES["middle"]
+    x = 480 * (start[0] + end[0]) / 2
+
+    def box(number: int, offset: float) -> str:
+        return f"{number},7,{x + offset - 10},{0.5 * 360},20,{0.1 * 360},1,1,1"
+
+    # from left to right with a sway on the line: the arrow points down, so its left is the picture's right
+    offsets = [-60, -40, -20, -2, 2, -2, 2, 20, 40, 60]
+    labels = tmp_path / "gt.txt"
+    labels.write_text("\n".join(box(number + 1, offset) for number, offset in enumerate(offsets)))
+    (crossing,) = [one for one in crossings.campus_crossings(labels) if one.zone.startswith("middle")]
+    assert (crossing.zone, crossing.begin_s) == ("middle backward", pytest.approx(0.7))
+    zones = {"all": [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]}
+    assert crossings.campus_counts(labels, zones)["all"].tolist() == [1] * 10 + [0] * 390
+
+
 def test_the_truth_files_agree_with_themselves() -> None:
     visits = footage.visits()
     assert len(visits) == 6
     for visit in visits:
         assert (float(visit["leaves_s"]) - float(visit["enters_s"]) >= 15.0) is (visit["loiters"] == "yes")
+    assert all(0 <= value <= 1 for line in crossings.CAMPUS_LINES.values() for point in line for value in point)
     assert list(footage.campus_zones()) == ["left_path", "road", "square"]
     assert len(footage.random_zones(20)) == 20
     with (footage.TRUTH / "one_by_one.csv").open() as file:

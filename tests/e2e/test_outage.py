@@ -165,6 +165,7 @@ def test_a_worker_that_cannot_start(tmp_path, free_port, cameras):
 def test_a_reader_that_is_killed_takes_only_its_cameras(tmp_path, free_port, cameras):
     values = quiet(free_port, cameras, "east", "west")
     values["ingest"]["processes"] = 2
+    values["health"] |= {"offline_seconds": 8.0}  # a slow machine takes seconds to start a process, twice here
     with Daemon(sites.write(tmp_path / "site.yaml", values), free_port) as daemon:
         sites.wait_live(daemon, "east", "west")
         first, second = daemon.children("streamer.ingest.reader")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from streamer.channel import Message
 from streamer.clock import FakeClock
 from streamer.ingest.handover import Handover
 from streamer.ingest.health import Health
-from streamer.ingest.inbox import Ears, Inbox, Post
+from streamer.ingest.inbox import OUTCOMES, Ears, Inbox, Post
 from streamer.ingest.spec import CameraSpec
 from streamer.metrics import Metrics
 from streamer.slots import SlotPool
@@ -26,8 +28,17 @@ def desk():
 
 def handover(post, **change):
     generation = post.pool.write(1, np.full((16, 24, 3), 9, np.uint8))
-    told = Handover(1, generation, 24, 16, 2, 5, captured_at=999.5, pts=3.0, gap_s=0.0)._replace(**change)
+    told = Handover(1, generation, 24, 16, 2, 5, captured_at=999.5, pts=3.0, gap_s=0.0, late_s=0.02)._replace(**change)
     return Message({"op": "frame", "pool": 4}, told.pack())
+
+
+def test_how_late_each_frame_was_is_passed_on(desk):
+    inbox, post, _, _, _ = desk
+    late = []
+    inbox._ears = replace(inbox._ears, on_late=late.append)
+    assert inbox.frame(post, handover(post, late_s=0.3))
+    assert not inbox.frame(post, handover(post, late_s=-1.0))
+    assert late == [0.3]
 
 
 def test_a_frame(desk):
@@ -57,6 +68,9 @@ def test_a_frame(desk):
         {"captured_at": float("nan")},
         {"pts": float("inf")},
         {"gap_s": float("nan")},
+        {"late_s": float("nan")},
+        {"late_s": float("inf")},
+        {"late_s": -1.0},
         {"session": 2**64 - 1},
     ],
 )
@@ -123,7 +137,11 @@ def test_counts(desk):
     assert metrics.value("streamer_packets_lost_total", camera="gate") == 2
 
 
-@given(st.dictionaries(st.text(), st.one_of(st.integers(), st.floats(), st.text(), st.none())))
+# Hypothesis takes words out of the code under test, so it does find the few that are right
+_WRONG = st.text().filter(lambda name: name not in (*OUTCOMES, "bytes_received", "packets_lost"))
+
+
+@given(st.dictionaries(_WRONG, st.one_of(st.integers(), st.floats(), st.text(), st.none())))
 def test_no_reader_can_make_up_labels_or_numbers(counts):
     metrics = Metrics()
     inbox = Inbox(Ears(metrics, FakeClock(), lambda f: None, lambda h: None))

@@ -1,4 +1,6 @@
 import threading
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +30,9 @@ def lane():
 
 
 def analyzed(index, session=1):
-    return Analyzed(session, index, Moment(5.0, 0.0), 2.0, 0.5, np.full((6, 8, 3), index, np.uint8), f"frame {index}")
+    pixels = np.full((6, 8, 3), index, np.uint8)
+    begun = time.monotonic() - 0.25, time.thread_time()
+    return Analyzed(session, index, Moment(5.0, 0.0), 2.0, 0.5, pixels, *begun, f"frame {index}")
 
 
 def test_a_slot_goes_out_and_comes_back(lane):
@@ -38,12 +42,25 @@ def test_a_slot_goes_out_and_comes_back(lane):
     assert camera.deliver(analyzed(3)) == "no_slot"
     first, second = engine.drain()
     assert first.header == {"op": "frame", "pool": 3}
-    told = Handover(0, 2, width=8, height=6, session=1, frame_index=1, captured_at=5.0, pts=2.0, gap_s=0.5)
-    assert Handover.unpack(first.body) == told
+    told = Handover.unpack(first.body)
+    assert told.late_s == pytest.approx(0.25, abs=0.2)
+    assert told == Handover(
+        0, 2, width=8, height=6, session=1, frame_index=1, captured_at=5.0, pts=2.0, gap_s=0.5, late_s=told.late_s
+    )
     later = Handover.unpack(second.body)
     assert pool.view(later.slot, later.generation, 8, 6).max() == 2
     camera.free(0)
     assert camera.deliver(analyzed(4)) == "ok"
+
+
+def test_work_for_a_picture_is_not_waiting(lane):
+    camera, engine, _ = lane
+    picture = analyzed(1)
+    assert camera.deliver(replace(picture, cpu_at=picture.cpu_at - 0.2)) == "ok"
+    assert camera.deliver(replace(picture, cpu_at=picture.cpu_at - 9.0)) == "ok"
+    worked, only_worked = (Handover.unpack(message.body).late_s for message in engine.drain())
+    assert worked == pytest.approx(0.05, abs=0.04)
+    assert only_worked == 0.0
 
 
 def test_an_engine_that_does_not_listen_costs_no_slot(lane):
@@ -112,7 +129,7 @@ def stuck(busy_since, aborted_at=None, opening=False):
     capture = SimpleNamespace(
         busy_since=busy_since, aborted_at=aborted_at, opening=opening, abort=lambda: calls.append(1), calls=calls
     )
-    return SimpleNamespace(name="gate", capture=capture)
+    return SimpleNamespace(name="gate", capture=capture, captures=[capture])
 
 
 @pytest.mark.parametrize(

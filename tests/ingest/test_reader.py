@@ -127,8 +127,9 @@ reader.main()
 def test_memory_of_an_idle_reader(reader):
     ours, process = reader
     hello(ours)
-    ours.send({"op": "snapshot", "request": 1, "pool": 3, "session": 1, "index": 1, "boxes": [], "path": "/nowhere"})
-    assert ours.receive(20).header == {"op": "snapshot", "request": 1, "ok": False}
+    order = {"op": "snapshot", "request": 1, "pool": 3, "session": 1, "index": 1, "captured_at": None}
+    ours.send({**order, "boxes": [], "path": "/nowhere"})
+    assert ours.receive(20).header == {"op": "evidence", "request": 1, "ok": False, "why": "failed"}
     with open(f"/proc/{process.pid}/smaps_rollup") as file:
         pss = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
     assert pss < 70 * 1024, f"{pss / 1024:.0f} MB before the first camera"

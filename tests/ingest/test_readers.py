@@ -31,7 +31,8 @@ async def test_a_recording_from_file_to_frames(watching, clip):
     assert set(shapes) == {(96, 160, 3)}
     assert (sessions[0], indices[:8]) == (1, tuple(range(8)))
     assert pts[:4] == pytest.approx((0, 0.2, 0.4, 0.6), abs=1e-6)
-    assert np.diff(captured[:8]) == pytest.approx(0.2, abs=0.02)
+    # the first picture may be late itself: nobody knows until one comes that is less so
+    assert np.diff(captured[1:8]) == pytest.approx(0.2, abs=0.02)
     live = next(h for h in watcher.told["demo"] if h.state == "live")
     assert (live.width, live.height, live.codec, live.transport, live.fps) == (320, 192, "h264", "file", 15)
     await watcher.until(

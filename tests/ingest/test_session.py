@@ -231,6 +231,20 @@ def test_lag_that_is_ours_sheds_in_two_steps_and_recovers():
     assert condition.cause is None
 
 
+def test_pictures_that_are_rationed_are_no_stall_and_say_why():
+    world = World()
+    made, source = session(world)
+    source.ration.share = 0.3
+    condition = play(made, source, pictures(10))
+    assert condition.cause == "overloaded"
+    source.counts.rationed += 100
+    made.check(1100.0)
+    with pytest.raises(SourceError, match="nothing came"):
+        made.check(1100.0 + Limits().stall_s + 1)
+    source.ration.share = 1.0
+    assert play(made, source, pictures(10, start=1101.0, pts=101.0)).cause != "overloaded"
+
+
 def test_lag_that_is_the_cameras_sheds_nothing():
     world = World()
     made, source = session(world)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -96,11 +98,25 @@ def test_gstreamer(sim: Simulator, name: str, transport: str) -> None:
         launch += 'user-id=admin user-pw="p@ss:/ word" '
     launch += f"! rtp{kind}depay ! {kind}parse ! avdec_{kind} ! fakesink num-buffers=25 silent=false"
     command = [_need("gst-launch-1.0"), "-v", *_words(launch)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "GST_DEBUG": "rtspsrc:6", "GST_DEBUG_NO_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.stdout.count("chain  ") == 25, done.stderr
-    # on a loaded machine GStreamer sometimes pauses the connection that it has just closed itself
-    assert done.returncode == 0 or "gst_rtspsrc_pause" in done.stderr, done.stderr
+    assert done.returncode == 0 or _cancelled_itself(done.stderr), done.stderr
     assert f"width=(int){SIZE[0]}, height=(int){SIZE[1]}" in done.stdout
+
+
+def _cancelled_itself(log: str) -> bool:
+    """Whether GStreamer failed by a race within itself, after its work was done and through no fault of the server.
+
+    At its end `gst-launch` pauses, then closes at once, from another thread. If the close comes while PAUSE is being
+    written, it cancels that write, which GStreamer 1.22 takes for an end of file and posts as an error ("Could not send
+    message"). The connection lives: TEARDOWN goes over it afterwards, and the server must answer that it is well.
+    """
+    _, cancelled, rest = log.partition("connection flush busy PAUSE")
+    errors = {line.partition("error: ")[2] for line in log.splitlines() if " WARN " in line and "error: " in line}
+    _, torn_down, answer = rest.partition("method: 'TEARDOWN'")
+    only = errors == {"Could not send message. (Received end-of-file)"}
+    return bool(cancelled and torn_down) and only and re.search(r"code: +'200'", answer) is not None
 
 
 def _bare(sim: Simulator, name: str) -> str:

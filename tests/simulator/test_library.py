@@ -82,5 +82,5 @@ def test_longer_loop_keeps_the_times() -> None:
 def test_refused() -> None:
     with pytest.raises(InputError, match="at least 25"):
         make_scene("yard", 10.0)
-    with pytest.raises(InputError, match="yard, lobby, street, square, empty"):
+    with pytest.raises(InputError, match="yard, lobby, street, square, plaza, empty"):
         make_scene("garden")

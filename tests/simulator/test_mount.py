@@ -91,12 +91,14 @@ async def test_start_within_the_loop_begins_with_the_next_keyframe(mounts: Calla
 async def test_cue_tells_the_first_packet(mounts: Callable[..., Mount], reel: Reel, start: int) -> None:
     tape, mount = Tape(), mounts(reel, start=start)
     told = mount.cue()
+    assert told is not None
     mount.play(Outlet(tape))
     (first, *_) = await tape.until(1)
     assert told == first[1:3]
     later, second = Tape(), Outlet(Tape())
     second = Outlet(later)
     told = mount.cue()
+    assert told is not None
     mount.play(second)
     (first, *_) = await later.until(1)
     assert told == first[1:3], "and to a client that comes later"
@@ -108,6 +110,7 @@ async def test_a_lone_client_does_not_wait_for_a_far_keyframe(mounts: Callable[.
     logged: dict[int, float] = {}
     tape, mount = Tape(), mounts(slow, logged.__setitem__, start=3)
     told = mount.cue()
+    assert told is not None
     begun = time.monotonic()
     mount.play(Outlet(tape))
     (first, *_) = await tape.until(1)

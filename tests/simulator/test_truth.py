@@ -157,10 +157,24 @@ def test_crowd() -> None:
         return Actor(f"p{k}", "person", float(k), (0.1, 0.75), legs, LENS)
 
     scene = Scene("test", 60.0, LENS, tuple(person(k) for k in range(4)), zones=(Zone("z", SQUARE),))
-    (crowd,) = _only(scene, "crowd")
+    four = Criteria(crowd_count=4, crowd_seconds=2)
+    (crowd,) = _only(scene, "crowd", four)
     fewer = Scene("test", 60.0, LENS, scene.actors[:3], scene.zones)
     assert crowd.actor == ""
-    assert not _only(fewer, "crowd")
+    assert not _only(fewer, "crowd", four)
+
+
+def test_tailgating_is_crossing_soon_after_another() -> None:
+    line = Line("door", (0.5, 1.0), (0.5, 0.4))
+
+    def person(name: str, begin_s: float, *way: Point) -> Actor:
+        return Actor(name, "person", begin_s, way[0], (go(*way[1], 1.5),), LENS)
+
+    right, left = ((0.1, 0.75), (0.9, 0.75)), ((0.9, 0.75), (0.1, 0.75))
+    actors = (person("a", 1.0, *right), person("b", 2.5, *right), person("c", 2.5, *left), person("d", 6.0, *right))
+    (found,) = _only(Scene("test", 60.0, LENS, actors, lines=(line,)), "tailgating")
+    assert (found.actor, found.place, found.direction) == ("b", "door", "forward")
+    assert found.due - found.start == pytest.approx(1.5, abs=0.05)
 
 
 def test_boxes_are_clipped_and_vanish_outside() -> None:

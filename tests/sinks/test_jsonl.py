@@ -34,6 +34,7 @@ async def test_line_has_the_fields_of_the_events_file_and_the_alert(sink, tmp_pa
         "text": "grüße",
         "created": "2027-01-15T08:00:00.000Z",
         "snapshot": None,
+        "clip": None,
     }
 
 

@@ -4,9 +4,13 @@ import pytest
 from streamer.errors import SourceError
 from streamer.sources import decoder as decoder_module
 from streamer.sources.decoder import Decoder
+from streamer.sources.ration import Ration
 from streamer.sources.rtp import AccessUnit
 from streamer.sources.source import Counts
 from tests.sources.media import encode, units
+
+IN_TIME = 1e9
+"""Arrivals that lie ahead of every clock: no picture is ever late."""
 
 
 def access_units(stream, step=9000, damaged=(), codec="h264"):
@@ -14,7 +18,7 @@ def access_units(stream, step=9000, damaged=(), codec="h264"):
     for i, (annexb, pts) in enumerate(stream):
         kinds = {nal[0] & 31 if codec == "h264" else nal[0] >> 1 & 63 for nal in units(annexb)}
         key = bool(kinds & {5, 16, 17, 18, 19, 20, 21}) if codec == "h265" else 5 in kinds
-        made.append(AccessUnit(annexb, pts * step, key, key, i in damaged, 100.0 + i / 10))
+        made.append(AccessUnit(annexb, pts * step, key, key, i in damaged, IN_TIME + i / 10))
     return made
 
 
@@ -47,6 +51,21 @@ def test_announced_rate():
     run(access_units(encode(2, fps=10)), decoder=decoder)
     assert decoder.fps == 10
     assert out
+
+
+def test_groups_are_left_out_while_decoding_is_rationed(monkeypatch):
+    monkeypatch.setattr(decoder_module.time, "monotonic", lambda: 100.0)
+    counts, ration = Counts(), Ration()
+    decoder = Decoder("h264", b"", 90000, counts, ration)
+    stream = access_units(encode(24, gop=6))
+    run(stream[:6], decoder=decoder)
+    ration.share, ration.whole = 0.5, True
+    out, _ = run(stream[6:], decoder=decoder)
+    assert [len(pictures) for pictures in out] == [0] * 6 + [1] * 6 + [0] * 6
+    assert all(p.clean for pictures in out for p in pictures)
+    assert ration.began_at == stream[18].arrived_at
+    assert (counts.rationed, counts.decode_errors) == (12, 0)
+    assert counts.units == counts.decoded + counts.rationed
 
 
 def test_nothing_before_a_keyframe():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from streamer.ingest.snapshot import write_snapshot
 from streamer.places import make_zone
 from streamer.sources.file import FileSource
-from streamer.sources.privacy import Privacy, share_hidden
+from streamer.sources.patch import share_hidden
+from streamer.sources.privacy import Privacy
 from streamer.sources.scaler import Scaler
 
 LEFT = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]

@@ -1,6 +1,8 @@
+import select
 import socket
 import struct
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -70,6 +72,32 @@ def test_much_data_pass_through_the_buffer_in_order(ends, monkeypatch):
         theirs.sendall(interleaved(packet))
         wire.read()
     assert [packet for _, packet in got] == packets
+
+
+@pytest.mark.e2e
+def test_data_are_dated_by_the_kernel_not_by_their_reading():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = connect("127.0.0.1", server.getsockname()[1], 5.0)
+        theirs, _ = server.accept()
+        with ours, theirs:
+            wire, got = wire_to(ours)
+            theirs.sendall(interleaved(b"x"))
+            sent_at = time.monotonic()
+            select.select([ours], [], [])
+            while time.monotonic() - sent_at < 0.1:  # busy with something else
+                pass
+            wire.read()
+            assert got == [(0, b"x")]
+            assert wire.read_at == pytest.approx(sent_at, abs=0.05)
+
+
+def test_a_stamp_that_cannot_be_is_not_believed():
+    now = time.monotonic()
+    for ago_s in (-5.0, 3600.0):
+        stamp = struct.pack("@qq", int(time.time() - ago_s), 0)
+        assert wire_module._monotonic([(socket.SOL_SOCKET, 35, stamp)]) == pytest.approx(now, abs=0.5)
+    assert wire_module._monotonic([]) == pytest.approx(now, abs=0.5)
+    assert wire_module._monotonic([(socket.SOL_SOCKET, 35, b"short")]) == pytest.approx(now, abs=0.5)
 
 
 def test_silence_returns_and_says_that_it_waited(ends):

@@ -30,11 +30,16 @@ class Site:
     def __init__(self, status: Status, folder: Path) -> None:
         self.status, self.folder, self.metrics = status, folder, Metrics()
         self.asked: list[str] = []
-        self.web = Web(WebSettings(listen="127.0.0.1:0"), lambda: self.status, self.metrics, self._find)
+        self.web = Web(
+            WebSettings(listen="127.0.0.1:0"), lambda: self.status, self.metrics, self._find, self._find_clip
+        )
 
     def _find(self, id: str) -> Path | None:
         self.asked.append(id)
         return {"known": self.folder / "known.jpg", "other": self.folder / "other"}.get(id)
+
+    def _find_clip(self, id: str) -> Path | None:
+        return {"known": self.folder / "known.mp4", "other": self.folder / "other"}.get(id)
 
 
 @pytest.fixture
@@ -336,6 +341,40 @@ async def test_only_plain_jpeg_files_are_shown(
     make(site.folder / "other")
     async with client.get("/alerts/other/snapshot.jpg") as answer:
         assert answer.status == 404
+
+
+async def test_a_clip_is_served_whole_and_in_parts(site: Site, client: aiohttp.ClientSession) -> None:
+    film = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 100
+    (site.folder / "known.mp4").write_bytes(film)
+    async with client.get("/alerts/known/clip.mp4") as answer:
+        assert (answer.status, answer.content_type) == (200, "video/mp4")
+        assert await answer.read() == film
+        assert "immutable" in answer.headers["Cache-Control"]
+    # players jump about in it
+    async with client.get("/alerts/known/clip.mp4", headers={"Range": "bytes=100-199"}) as answer:
+        assert answer.status == 206
+        assert await answer.read() == film[100:200]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("/etc/passwd"),
+        Path.mkdir,
+        os.mkfifo,
+        lambda path: path.write_bytes(b"SQLite format 3"),
+        lambda path: path.write_bytes(b""),
+        lambda path: None,
+    ],
+    ids=["link", "folder", "pipe", "database", "empty", "gone"],
+)
+async def test_only_plain_video_files_are_shown(
+    site: Site, client: aiohttp.ClientSession, make: Callable[[Path], object]
+) -> None:
+    make(site.folder / "other")
+    for name in ("other", "unknown", "..%2F..%2Fetc%2Fpasswd"):
+        async with client.get(f"/alerts/{name}/clip.mp4") as answer:
+            assert answer.status == 404
 
 
 async def test_without_a_store_there_are_no_snapshots(quiet: Status) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.web.page import page
-from streamer.web.status import AlertRow, CameraStatus, PartStatus, SinkStatus, Status
+from streamer.web.status import AlertRow, CameraStatus, PartStatus, SignalStatus, SinkStatus, Status
 
 VOID = {"meta", "link", "img"}
 
@@ -187,3 +187,23 @@ def _with(a: str, b: str, c: str, d: str, e: str, f: str, g: str, h: str, i: str
         (SinkStatus(h, 3, 1.0, "x" + i),),
         (AlertRow(a, 90.0, b, c, d, "info", {e: f}, g),),
     )
+
+
+def test_signals_are_shown_and_those_that_are_not_believed_need_attention(quiet: Status) -> None:
+    signals = (
+        SignalStatus("north", "red", "", 12.0, 0.4),
+        SignalStatus("<b>south", "unknown", "silent", 99.0, 104.0),
+        SignalStatus("west", "unknown", "silent"),
+        SignalStatus("east", "unknown", "changing", 0.1, 0.1),
+    )
+    text = Reader(page(replace(quiet, signals=signals), 3)).text
+    assert "Traffic signals" in text
+    assert "signal <b>south unknown: silent; last heard 104 s ago" in text
+    assert "signal west unknown: silent; never heard" in text
+    assert "signal east" not in text
+    assert "Traffic signals" not in Reader(page(quiet, 3)).text
+
+
+def test_what_is_disarmed_needs_attention(quiet: Status) -> None:
+    text = Reader(page(replace(quiet, disarmed=("camera gate since 20:15 by http",)), 3)).text
+    assert "camera gate since 20:15 by http; events are recorded, and nobody is told of them" in text

@@ -1,0 +1,43 @@
+"""The evidence of an alert: ordered from the camera's reader, attached in the outbox when it is there.
+
+The alert waits a moment for its snapshot (see `outbox.SNAPSHOT_WAIT_S`) and never for its clip, whose last second is
+still to come when the alert goes out. Called by the engine, a task an alert; on its loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.alerts import Alert, ClipSettings
+from streamer.events import Event
+from streamer.ingest.readers import Readers
+from streamer.outbox import Outbox
+from streamer.store import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Where evidence comes from, and where it goes."""
+
+    readers: Readers
+    outbox: Outbox
+    store: Store
+
+    async def attach_snapshot(self, alert_id: str, event: Event) -> None:
+        """Have the picture of the deciding frame written; without one the alert goes as it is."""
+        path = self.store.snapshot_path(alert_id)
+        boxes = [] if event.box is None else [event.box]
+        taken = event.frame_index is not None and await self.readers.snapshot(
+            event.camera, event.session or 0, event.frame_index, boxes, path, event.captured_at
+        )
+        await self.outbox.attach(alert_id, path if taken else None)
+
+    async def attach_clip(self, alert: Alert, clip: ClipSettings) -> None:
+        """Have the seconds round the deciding frame written, if the alert expects them."""
+        event = alert.event
+        if alert.clip is None or event.captured_at is None:
+            return
+        there = await self.readers.clip(
+            event.camera, event.captured_at, clip.before_seconds, clip.after_seconds, alert.clip
+        )
+        await self.outbox.attach_clip(alert.id, there)
