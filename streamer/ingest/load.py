@@ -22,6 +22,8 @@ _CUT = 0.75
 _PATIENCE = 3
 """Late looks in a row, half a second each, that make an overload of it."""
 _BOLDER = 2
+_WARM = 10
+"""Looks with pictures before the first judgment: while all cameras connect at once, everything is late for once."""
 _SETTLE = 3
 """Looks that are passed over after a cut: groups of pictures that have begun are decoded to their end."""
 _QUANTILE = 0.9
@@ -36,6 +38,7 @@ class Load:
         self.share = 1.0
         """Of all pictures, how much is to be decoded; 0..1."""
         self._late: list[float] = []
+        self._warming = _WARM
         self._late_looks = self._early_looks = self._settling = 0
 
     def note(self, late_s: float) -> None:
@@ -48,6 +51,9 @@ class Load:
         late, self._late = sorted(self._late), []
         if len(late) < _FEW:
             return False  # hardly anything to go by
+        if self._warming > 0:
+            self._warming -= 1
+            return False
         if self._settling > 0:
             self._settling -= 1
             return False

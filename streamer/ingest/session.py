@@ -267,8 +267,9 @@ class Session:
             return self._look, "" if tamper is None or self._look in ("frozen", "black") else tamper.detail
         if self._memory.rate.runs_away:
             return "runaway", f"over twice the {self._memory.rate.nominal:.0f} frames/s that are announced"
-        if self._shed != "none" or self._source.ration.share < 1.0:
-            return "overloaded", "decoding cannot keep up; pictures are left out"
+        # what is wrong with the stream itself is told before that there is too much of it
         if quality is not None and quality.verdict is not None:
             return quality.verdict
+        if self._shed != "none" or self._source.ration.share < 1.0:
+            return "overloaded", "decoding cannot keep up; pictures are left out"
         return (self._note[0], self._note[1]) if self._note is not None else (None, "")

@@ -19,6 +19,20 @@ def looks(load: Load, late_s: float, count: int = 1, pictures: int = 20) -> list
     return shares
 
 
+@pytest.fixture(autouse=True)
+def _warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.ingest.load._WARM", 0)
+
+
+def test_the_start_is_no_overload(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.ingest.load._WARM", 10)
+    load = Load()
+    for _ in range(5):
+        load.judge()  # nobody is there yet: that is no start
+    assert looks(load, 2.0, 12) == [1.0] * 12
+    assert looks(load, 2.0)[-1] < 1.0
+
+
 def test_all_is_decoded_while_pictures_are_in_time() -> None:
     assert looks(Load(), LATE_S * 0.99, 10) == [1.0] * 10
 
