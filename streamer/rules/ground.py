@@ -2,7 +2,7 @@
 
 Each cell of some 4x4 pixels has a long-term background and, where something else stands still in front of it, the
 appearance of that. A passer-by hides it for a while; it is gone when the background is seen again. Light that changes
-everywhere by one factor is no change; a change of most of the picture is a new background. About twice a second is
+everywhere by one factor is no change; a change of most of the picture is a new background. About once a second is
 enough. Numpy only: the engine has no OpenCV. Called by `abandoned`.
 
 Source: Porikli et al., Robust detection of abandoned and removed objects, EURASIP 2008 (dual backgrounds); removed
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.rules.distance import Box
+
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Box = tuple[float, float, float, float]
 
 _WIDTH = 104
 _LEARN_S = 4.0
@@ -27,7 +28,7 @@ _MOST_SAMPLES = 15
 _ADAPT_S = 30.0
 """Time constant with which the background follows slow changes of light."""
 _CONTRAST = 10.0
-"""Least difference of a channel, in levels, however still the sensor is: a cell is the mean of 16 pixels."""
+"""Least difference of a channel, in levels, however still the sensor is: a cell is the mean of 8 pixels."""
 _SIGMAS = 4.5
 _BACK_S = 1.0
 """The background must be seen again for so long."""
@@ -93,12 +94,12 @@ class Ground:
         if self._learnt_s < _LEARN_S:
             self._learn(picture, step_s)
             return None
-        gain = np.median(picture[::3, ::3, 1] / (self._long[::3, ::3, 1] + 1))
-        picture *= np.float32(1 / np.clip(gain, 0.6, 1.6))
+        ratios = np.sort(picture[::3, ::3, 1] / (self._long[::3, ::3, 1] + 1), axis=None)  # np.median costs thrice
+        picture *= np.float32(1 / min(max(float(ratios[len(ratios) // 2]), 0.6), 1.6))
         off = _distance(picture, self._long)
         limit = np.maximum(_SIGMAS * self._noise, _CONTRAST)
         self.front = off > limit
-        if float(self.front.mean()) > _GLOBAL_SHARE:
+        if np.count_nonzero(self.front) > _GLOBAL_SHARE * self.front.size:
             self._global_s += step_s
             if self._global_s >= _GLOBAL_S:
                 self._restart(picture)
@@ -167,9 +168,7 @@ class Ground:
         if print_ != self._known[0]:  # mostly it is what it was: joining cells is the only part in Python
             self._known = (print_, [self._region(cells) for cells in _joined(settled)])
         age, under = self._age.ravel(), self._under.ravel()
-        return [
-            Region(r.cells, r.box, float(age[r.cells].max()), float(np.median(under[r.cells]))) for r in self._known[1]
-        ]
+        return [Region(r.cells, r.box, float(age[r.cells].max()), float(under[r.cells].mean())) for r in self._known[1]]
 
     def _region(self, cells: NDArray[np.int64]) -> Region:
         rows, columns = np.divmod(cells, self._shape[1])
@@ -214,16 +213,17 @@ class Ground:
 
 
 def _cells(pixels: NDArray[np.uint8]) -> Floats:
-    """Means of square cells, float32 (h, w, 3)."""
+    """Means of square cells, float32 (h, w, 3); of every second row, which says nearly as much for half the time."""
     step = max(1, round(pixels.shape[1] / _WIDTH))
     height, width = pixels.shape[0] // step, pixels.shape[1] // step
     down = np.zeros((height, width * step, 3), np.uint16)
-    for i in range(step):
+    rows = range(0, step, 2)
+    for i in rows:
         down += pixels[i : height * step : step, : width * step]
     sums = np.zeros((height, width, 3), np.uint16)
     for i in range(step):
         sums += down[:, i::step]
-    means: Floats = sums * np.float32(1 / (step * step))
+    means: Floats = sums * np.float32(1 / (len(rows) * step))
     return means
 
 
