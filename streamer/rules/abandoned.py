@@ -26,7 +26,7 @@ from streamer.rules.owners import People, Thing
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.types import Frame, Scores, Tracks
 
-_PERIOD_S = 0.75
+_PERIOD_S = 0.5
 _STEP_S = 2.0
 """Longest time that counts between two looks."""
 _SETTLE_S = 2.0
