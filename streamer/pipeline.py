@@ -173,7 +173,8 @@ class Pipeline(BaseModel):
         """
         if not self._asked:
             return await detector(frame), NO_SCORES
-        return await asyncio.gather(detector(frame), self.behaviours(frame))
+        answers: list[Any] = await asyncio.gather(detector(frame), *(handle(frame) for handle in self._asked))
+        return answers[0], {handle.name: said for handle, said in zip(self._asked, answers[1:], strict=True)}
 
     async def behaviours(self, frame: Frame) -> Mapping[str, Scores]:
         """What all behaviour models of this pipeline and its rules say, by name; asked at the same time.
