@@ -27,7 +27,8 @@ def blinds(path: Path, parts: Sequence[tuple[float, float]], fps: int = 10, size
     width, height = size
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=fps, options={"qscale": "3"})
+        options = {"crf": "20", "g": str(fps), "bf": "0", "preset": "ultrafast"}  # as cameras send it
+        stream = container.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for seconds, share in parts:
             for _ in range(round(seconds * fps)):
