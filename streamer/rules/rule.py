@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.behaviour import Behaviour
-from streamer.errors import InputError
+from streamer.errors import InputError, StreamerError
 from streamer.events import Event, Severity, State
 from streamer.places import Places
 from streamer.readings import Reading
@@ -66,6 +66,19 @@ class Rule(BaseModel):
     def model_faults(self, labels: Sequence[str], thresholds: Mapping[str, float]) -> Iterator[tuple[str, str]]:
         """What of this rule does not fit its behaviour model's card: a field and what is wrong with it; for `check`."""
         yield from ()
+
+    def said(self, handle: Behaviour, scores: Mapping[str, Scores]) -> Scores:
+        """What the model of one of this rule's handles says.
+
+        Raises:
+            StreamerError: the pipeline does not pass it on.
+        """
+        if handle.name not in scores:
+            raise StreamerError(
+                f"{self.kind}: the pipeline passes no scores of model {handle.name!r}; in its `watch`, get them with "
+                "`await self.look(frame, self.detector)` or `await self.behaviours(frame)` and pass them to `judge`"
+            )
+        return scores[handle.name]
 
     def holds_at(self, time: float) -> bool:
         """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""

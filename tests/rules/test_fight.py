@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from streamer.behaviour import Behaviour
-from streamer.errors import InputError
+from streamer.errors import InputError, StreamerError
 from streamer.events import Event
 from streamer.places import Places
 from streamer.readings import Reading
@@ -180,6 +180,11 @@ def test_what_does_not_fit_the_model() -> None:
         judge(Fight(), [(0.0, Scores(np.array([0.1, 0.9], np.float32), LABELS))])
     with pytest.raises(ValidationError, match=r"end_score must not be above min_score, got 0.8 and 0.5"):
         Fight(min_score=0.5, end_score=0.8)
+
+
+def test_a_pipeline_that_passes_no_scores_is_told_so() -> None:
+    with pytest.raises(StreamerError, match="fight: the pipeline passes no scores of model 'fight'; in its `watch`"):
+        list(Fight().begin(Places()).judge(frame(0.0), NOBODY))
 
 
 def test_the_model_is_a_name() -> None:
