@@ -134,6 +134,20 @@ def test_the_model_is_resolved_by_name(folder: Path) -> None:
     assert "model: light" in loaded.text()
 
 
+def test_a_camera_that_is_slower_than_the_model_is_worth_a_word(folder: Path) -> None:
+    path = site(folder)
+    assert load_site(path, "check").notes() == []
+    document = yaml.safe_load(path.read_text())
+    document["cameras"]["gate"]["analyze_fps"] = 2
+    path.write_text(yaml.safe_dump(document))
+    loaded = load_site(path, "check")
+    assert loaded.notes() == [
+        "model light was trained at 5 frames a second, camera gate gives it 2: pictures are held in between; "
+        "set cameras.gate.analyze_fps: 5"
+    ]
+    assert "  note      model light" in loaded.summary()
+
+
 def test_a_detector_is_no_behaviour_and_a_behaviour_no_detector(folder: Path) -> None:
     (fault,) = faults(site(folder, {"model": "motion"}))
     assert ":" in fault
