@@ -16,14 +16,14 @@ LABELS = ("dark", "bright")
 SIZE = 16
 
 
-def stepping(path: Path, fps=5.0, warm_frames=3, keep=0.5, **changes) -> Path:
-    """Write it with its card."""
+def stepping(path: Path, fps=5.0, warm_frames=3, keep=0.5, labels=LABELS, **changes) -> Path:
+    """Write it with its card; the second of the labels is the one that brightness drives up."""
     onnx.save(network(keep), str(path))
     card = {
         "task": "behaviour",
         "family": "streaming",
-        "labels": LABELS,
-        "heads": (Head(name="light", labels=LABELS, activation="softmax"),),
+        "labels": labels,
+        "heads": (Head(name="light", labels=labels, activation="softmax"),),
         "input": Input(width=SIZE, height=SIZE, scale=1 / 255, fit="stretch"),
         "state": (
             State(name="mean", shape=(1,)),
@@ -33,7 +33,7 @@ def stepping(path: Path, fps=5.0, warm_frames=3, keep=0.5, **changes) -> Path:
         "dynamic_batch": True,
         "fps": fps,
         "warm_frames": warm_frames,
-        "thresholds": {"bright": 0.3},
+        "thresholds": {labels[1]: 0.3},
     }
     write_card(path, Card(**{**card, **changes}))
     return path
