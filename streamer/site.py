@@ -35,6 +35,8 @@ _RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds"
 """What a reload can change; all else takes effect at the next start."""
 
 
+_SLOW = 1.1
+"""A camera that is slower than a streaming model by this factor is worth a word."""
 _WAITING_S = 4.0
 """So many seconds of video are kept beyond what evidence shows: orders wait for the last second, and for their turn."""
 
@@ -189,6 +191,19 @@ class Site:
         """The effective configuration as YAML, every default filled in, no credential in it."""
         return secrets.scrub(yaml.safe_dump(dict(self.shown), sort_keys=False, allow_unicode=True, width=120))
 
+    def notes(self) -> list[str]:
+        """What is allowed and yet hardly meant, one line each."""
+        found = []
+        for name, camera in self.cameras.items():
+            asked = {model for pipeline in camera.pipelines for model in self.pipelines[pipeline].models()}
+            for model, fps in sorted((model, self.models[model].fps or 0.0) for model in asked):
+                if fps > camera.analyze_fps * _SLOW:
+                    found.append(
+                        f"model {model} was trained at {fps:g} frames a second, camera {name} gives it "
+                        f"{camera.analyze_fps:g}: pictures are held in between; set cameras.{name}.analyze_fps: {fps:g}"
+                    )
+        return found
+
     def summary(self) -> str:
         """What was configured, in a few lines for people."""
         lines = [f"{self.name}: {len(self.cameras)} camera{'s' if len(self.cameras) != 1 else ''}"]
@@ -207,6 +222,7 @@ class Site:
         for name, signal in self.signals.items():
             feeds = [kind for kind in ("http", "poll", "mqtt") if getattr(signal, kind) is not None]
             lines.append(f"  signal    {name}: {', '.join(feeds)}")
+        lines += [f"  note      {note}" for note in self.notes()]
         return secrets.scrub("\n".join(lines))
 
 

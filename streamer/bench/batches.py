@@ -23,7 +23,7 @@ from streamer.inference.picture import Loaded, Picture
 from streamer.inference.runtimes import Plan
 from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.models.registry import MOTION, card_of, resolve
-from streamer.types import Detections
+from streamer.types import Answer, Detections
 
 SIZES = (1, 2, 4, 8, 16, 32)
 _PICTURES = 64
@@ -130,7 +130,12 @@ def measure(model: str, device: str, precision: str, video: Path | None) -> Foun
     reference = load(spec, card, Plan("onnxruntime", threads=plans.cpu_count()))
     theirs = [found for picture in pictures for found in reference.run([picture])]
     reference.close()
-    return Found(plan, costs, compare(ours, theirs))
+    return Found(plan, costs, compare(_detections(ours), _detections(theirs)))
+
+
+def _detections(answers: Sequence[Answer]) -> list[Detections]:
+    """A detector's answers are no scores."""
+    return [answer for answer in answers if isinstance(answer, Detections)]
 
 
 def compare(ours: Sequence[Detections], theirs: Sequence[Detections]) -> Agreement:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
@@ -25,6 +27,7 @@ from streamer.faults import models_in
 from streamer.pipeline import ENTRY_POINTS, load_pipeline
 from streamer.places import GroundSettings, LaneSettings, LineSettings, Places, Point
 from streamer.rules.rule import Rule
+from streamer.types import NO_SCORES, Scores
 
 _ZONES: dict[str, list[Point]] = {
     "left": [(0.05, 0.3), (0.5, 0.3), (0.5, 0.95), (0.05, 0.95)],
@@ -81,6 +84,15 @@ def build(kind: type[Rule]) -> Rule:
             except ValidationError as error:
                 complaint = complaint or error.errors()[0]["msg"]
     raise StreamerError(f"bench: rule {kind.kind!r} cannot be set up by guessing: {complaint}")
+
+
+def scores(rule: Rule, time: float) -> Mapping[str, Scores]:
+    """What the behaviour models that a rule asks might say at a capture time: something new at every frame."""
+    if not (handles := rule.handles()):
+        return NO_SCORES
+    label = str(getattr(rule, "label", "yes"))
+    swing = np.array([0.5 + 0.45 * math.sin(time)], np.float32)
+    return {handle.name: Scores(swing, (label,), thresholds={label: 0.6}) for handle in handles.values()}
 
 
 def families() -> Iterator[tuple[str, list[str]]]:

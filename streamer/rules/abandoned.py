@@ -11,7 +11,7 @@ an alarm after 30 s of that).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from streamer.rules.distance import Box, box_of
 from streamer.rules.ground import Ground, Region
 from streamer.rules.owners import People, Thing
 from streamer.rules.rule import Judge, KnownTime, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _PERIOD_S = 0.5
 _STEP_S = 2.0
@@ -82,7 +82,7 @@ class _Watching(Judge):
         self._count = 0
         self._people = People(_PERIOD_S)
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         known = self._known.advance(frame.time, tracks.known)
         if not tracks.known or (self._looked_at is not None and known - self._looked_at < _PERIOD_S - 1e-3):
