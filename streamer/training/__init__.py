@@ -1,0 +1,1 @@
+"""Training of behaviour models from clips, what is made of their scores, and export; never imported by the daemon."""
