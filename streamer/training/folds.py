@@ -118,8 +118,7 @@ def _deal(
         empty = np.flatnonzero((dealt == 0) & (goal > 0))
         # the last groups go where nothing is yet: no part may stay empty
         among = empty if len(empty) and len(order) - at <= len(empty) else np.flatnonzero(goal > 0)
-        costs = [_cost(have, want, totals, part, table[group]) for part in among]
-        part = int(among[int(np.argmin(costs))])
+        part = min(among.tolist(), key=lambda part: _cost(have, want, totals, part, table[group]))
         have[part] += table[group]
         parts[group] = part
         dealt[part] += 1
