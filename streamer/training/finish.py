@@ -14,7 +14,6 @@ from streamer.models.nets.saved import save
 from streamer.training.export import export
 from streamer.training.recipe import Recipe
 from streamer.training.run import EXPORTED, MODEL, ORIGIN, Run
-from streamer.training.starting import input_of
 from streamer.training.validation import Judged, truth_of
 
 
@@ -35,7 +34,7 @@ def write_model(run: Run, recipe: Recipe, net: Any, metrics: dict[str, Any], thr
         family="streaming",
         labels=recipe.labels,
         heads=net.heads,
-        input=input_of(recipe),
+        input=recipe.net.input,
         state=net.state_spec,
         warm_frames=net.warm_frames,
         fps=recipe.net.fps,

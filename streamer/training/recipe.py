@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -42,9 +42,6 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", description="Of the model.")
     data: Path | None = Field(None, description="Folder or CSV file of clips, relative to the recipe; or --data.")
     net: NetSettings = Field(description="The network; its heads name the labels.")
-    fit: Literal["letterbox", "stretch"] = Field(
-        "stretch", description="How a picture comes into the net's input: with its aspect and a border, or stretched."
-    )
     background: list[str] = Field(
         default_factory=list, description="Labels of clips that show nothing of what the heads name (sigmoid heads)."
     )

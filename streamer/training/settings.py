@@ -123,6 +123,7 @@ class JournalSettings(Section):
     tensorboard: bool = Field(True, description="Writes events for TensorBoard into the run folder.")
     wandb: Literal["off", "offline", "online"] = Field("off", description='Weights & Biases: "off", offline, online.')
     wandb_project: str = Field("streamer", min_length=1, description="The project there.")
+    pictures: bool = Field(True, description="Draws curves, confusion and precision against recall at the end.")
     every_steps: int = Field(10, ge=1, description="A line is written every so many steps.")
 
 

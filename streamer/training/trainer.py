@@ -25,7 +25,7 @@ from streamer.training.loss import Loss
 from streamer.training.optimizer import make_optimizer, rate_at, set_mode, set_rate
 from streamer.training.recipe import Recipe
 from streamer.training.run import BEST, LOG, Run
-from streamer.training.starting import continue_from, first_weights, input_of
+from streamer.training.starting import continue_from, first_weights
 from streamer.training.validation import Judged, judge
 
 _BETTER_DOWN = ("loss",)
@@ -64,7 +64,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: Run, train: Sequence[Clip], validate: Sequence[Clip], crew: Crew):
         counts = check_labels([clip.sample.label for clip in train], recipe)
         self.recipe, self.run, self.crew = recipe, run, crew
-        self.shape = input_of(recipe)
+        self.shape = recipe.net.input
         self.position = Position()
         self._labels = [clip.sample.label for clip in train]
         self._examples = Examples(train, recipe)
