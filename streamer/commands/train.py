@@ -32,7 +32,7 @@ def train(given: argparse.Namespace) -> None:
             from streamer.training.pack import pack
 
             if us.first:
-                pack(gathered.clips, given.pack, recipe.net.input, recipe.net.fps)
+                pack(gathered.clips, given.pack, recipe.input, recipe.net.fps)
             text = f"{given.pack}: frames of {len(gathered.clips)} clips; train with --data {given.pack}"
         elif given.folds is not None:
             from streamer.training.rounds import train_folds

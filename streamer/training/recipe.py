@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from streamer import yamlfile
 from streamer.errors import ConfigError, InputError
 from streamer.faults import explain
-from streamer.models.nets.settings import NetSettings
+from streamer.models.card import Input
+from streamer.models.nets.settings import IMAGENET_MEAN, IMAGENET_STD, NetSettings
 from streamer.training.settings import (
     AdapterSettings,
     AdversarySettings,
@@ -42,6 +43,9 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", description="Of the model.")
     data: Path | None = Field(None, description="Folder or CSV file of clips, relative to the recipe; or --data.")
     net: NetSettings = Field(description="The network; its heads name the labels.")
+    fit: Literal["letterbox", "stretch"] = Field(
+        "stretch", description="How a picture comes into the net's input: stretched, or with its aspect and a border."
+    )
     background: list[str] = Field(
         default_factory=list, description="Labels of clips that show nothing of what the heads name (sigmoid heads)."
     )
@@ -74,6 +78,13 @@ class Recipe(Section):
     def labels(self) -> tuple[str, ...]:
         """All labels of all heads, in the order of the output."""
         return tuple(label for head in self.net.heads for label in head.labels)
+
+    @property
+    def input(self) -> Input:
+        """What the net is fed; the card says it, and serving feeds the same."""
+        net = self.net
+        size = {"width": net.width, "height": net.height, "fit": self.fit}
+        return Input.model_validate({**size, "scale": 1 / 255, "mean": IMAGENET_MEAN, "std": IMAGENET_STD})
 
     @property
     def target(self) -> str:

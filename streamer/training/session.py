@@ -92,7 +92,7 @@ def frames_of(recipe: Recipe, samples: Sequence[Sample], crew: Crew, progress: P
     cache = FrameCache(recipe.cache.dir or home / "streamer" / "frames", recipe.cache.limit_gb * 1e9)
     if not crew.first:
         crew.wait()
-    found = gather(samples, cache, recipe.net.input, recipe.net.fps, progress)
+    found = gather(samples, cache, recipe.input, recipe.net.fps, progress)
     if crew.first:
         crew.wait()
         for reason in found.skipped:

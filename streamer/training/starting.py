@@ -14,13 +14,10 @@ from streamer.training.recipe import Recipe
 
 
 def first_weights(recipe: Recipe) -> Literal["none", "default"] | Path:
-    """The backbone's weights as `build` wants them. Raises InputError if the file is not there."""
+    """The backbone's weights as `build` wants them."""
     if recipe.weights in ("none", "default"):
         return "none" if recipe.weights == "none" else "default"
-    path = Path(recipe.weights)
-    if not path.is_file():
-        raise InputError(f"train: weights {path}: no such file; `default` takes torchvision's, `none` none")
-    return path
+    return Path(recipe.weights)
 
 
 def continue_from(net: Any, recipe: Recipe) -> None:

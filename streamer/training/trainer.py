@@ -64,7 +64,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: Run, train: Sequence[Clip], validate: Sequence[Clip], crew: Crew):
         counts = check_labels([clip.sample.label for clip in train], recipe)
         self.recipe, self.run, self.crew = recipe, run, crew
-        self.shape = recipe.net.input
+        self.shape = recipe.input
         self.position = Position()
         self._labels = [clip.sample.label for clip in train]
         self._examples = Examples(train, recipe)

@@ -30,7 +30,7 @@ def learner(made: Recipe) -> Learner:
     net: Any = TinyNet(made.net)
     set_mode(net, made.freeze, "none", 0)
     criterion = Loss(net.heads, made.loss, {"calm": 1, "jumpy": 1})
-    return Learner(net, made, made.net.input, criterion, make_optimizer(net, made.optimizer), Crew(torch.device("cpu")))
+    return Learner(net, made, made.input, criterion, make_optimizer(net, made.optimizer), Crew(torch.device("cpu")))
 
 
 @pytest.fixture

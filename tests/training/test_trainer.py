@@ -103,7 +103,8 @@ def test_the_same_seed_trains_the_same_and_another_does_not(tmp_path: Path) -> N
     assert not torch.equal(found[0][name], found[2][name])
 
 
-def test_weights_that_are_not_there_are_told(tmp_path: Path) -> None:
+def test_weights_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "build", build)
     with pytest.raises(InputError, match=r"weights .*none\.safetensors: no such file"):
         make(tmp_path, weights=str(tmp_path / "none.safetensors"))
 

@@ -35,11 +35,11 @@ def clips(tmp_path: Path) -> list[Clip]:
 def test_scores_are_those_of_each_clip_alone(net: Any, clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "_CLIPS", 3)
     monkeypatch.setattr(validation, "_FRAMES", 4)
-    judged = judge(net, clips, MADE, MADE.net.input, CREW)
+    judged = judge(net, clips, MADE, MADE.input, CREW)
     for clip, row in zip(clips, judged.scores, strict=True):
         pixels = torch.from_numpy(np.load(clip.frames)).permute(0, 3, 1, 2).float()
         with torch.no_grad():
-            said = net.activate(net(to_input(pixels, MADE.net.input)[None])[0])[0].double().numpy()
+            said = net.activate(net(to_input(pixels, MADE.input)[None])[0])[0].double().numpy()
         warm = np.arange(clip.length) >= 2
         assert row == pytest.approx([clip_score(said[:, i], warm) for i in range(2)], abs=1e-6)
     assert judged.labels == [clip.sample.label for clip in clips]
@@ -50,7 +50,7 @@ def test_a_net_that_knows_nothing_has_the_loss_of_a_coin(net: Any, clips: list[C
     with torch.no_grad():
         net.head[1].weight.zero_()
         net.head[1].bias.zero_()
-    judged = judge(net, clips, MADE, MADE.net.input, CREW)
+    judged = judge(net, clips, MADE, MADE.input, CREW)
     assert judged.loss == pytest.approx(np.log(2), rel=1e-5)
     assert judged.figures["auroc"] == 0.5
 
