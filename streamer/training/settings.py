@@ -57,6 +57,12 @@ class FreezeSettings(Section):
     backbone_epochs: int = Field(0, ge=0, description="The whole backbone rests for the first so many epochs.")
     stem_epochs: int = Field(0, ge=0, description="Its first half rests for the first so many epochs.")
     norms: bool = Field(False, description="Batch normalization of the backbone keeps its statistics throughout.")
+    measured_batches: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Before judging, statistics are measured anew on so many batches; 0: moving ones.",
+    )
 
 
 class LossSettings(Section):

@@ -24,7 +24,7 @@ def rough() -> Recipe:
     """A recipe with everything that is random in it."""
     return recipe(
         schedule={"epochs": 3, "warmup_epochs": 1},
-        freeze={"stem_epochs": 1},
+        freeze={"stem_epochs": 1, "measured_batches": 2},
         loss={"mixup": 0.4},
         clip={"seconds": 2, "backprop_seconds": 1, "forget": 0.3},
         adversary={"kind": "pgd", "steps": 1, "share": 0.5},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,9 @@ from streamer.models.nets.build import build
 from streamer.training import starting, trainer
 from streamer.training.distributed import Crew
 from streamer.training.journal import read_log
+from streamer.training.learner import to_input
 from streamer.training.run import Run
+from streamer.training.settings import AugmentSettings
 from streamer.training.trainer import Trainer
 from streamer.training.validation import Judged
 from tests.training.clips import array_clips, recipe, tiny
@@ -82,6 +85,20 @@ def test_averaged_weights_are_judged_and_kept(tmp_path: Path) -> None:
     assert it.learner.average is not None
     assert all(torch.equal(weights[name], value) for name, value in it.learner.average.weights.items())
     assert not torch.equal(weights["head.1.weight"], it.net.state_dict()["head.1.weight"])
+
+
+def test_statistics_of_normalization_can_be_measured_for_the_very_weights(tmp_path: Path) -> None:
+    plain = {"augment": AugmentSettings.none().model_dump(), "batch_size": 8}
+    it = make(tmp_path, held=0, freeze={"measured_batches": 4}, **plain)
+    own = it.net.backbone.norm.running_mean.clone()
+    weights = it.fit()
+    it.net.load_state_dict(weights)
+    frames = np.concatenate([np.load(clip.frames) for clip in it._examples.clips])
+    with torch.no_grad():
+        seen = it.net.backbone.stem(to_input(torch.from_numpy(frames).permute(0, 3, 1, 2).float(), it.shape))
+    assert torch.allclose(weights["backbone.norm.running_mean"], seen.mean((0, 2, 3)), atol=1e-4)
+    assert not torch.allclose(weights["backbone.norm.running_mean"], own, atol=1e-2)
+    assert it.net.backbone.norm.momentum == 0.1
 
 
 def test_the_journal_has_each_step_and_each_epoch(tmp_path: Path) -> None:
