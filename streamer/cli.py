@@ -212,31 +212,35 @@ def _add_model_commands(command: Add) -> None:
 
 def _add_data_commands(command: Add) -> None:
     def on(name: str, code: str, text: str) -> argparse.ArgumentParser:
-        made = command(name, f"commands.data:{code}", text)
+        made = command(name, f"commands.{code}", text)
         made.add_argument("data", type=Path, metavar="FOLDER | CSV", help="clips: a folder a class, or a list")
         return made
 
-    made = on("check", "check", "find broken, short, silent, lying and doubtful clips")
+    made = on("check", "data:check", "find broken, short, silent, lying and doubtful clips")
     made.add_argument("--least-seconds", type=float, default=1.0, metavar="S", help="shorter ones are told (default 1)")
     made.add_argument("--labels", action="store_true", help="tell labels that are probably wrong, too")
     made.add_argument("--probabilities", type=Path, metavar="CSV", help="for that: out of fold, from a training")
     made.add_argument("--model", metavar="NAME | FILE", help="for that: a model whose embeddings help")
     made.add_argument("--json", action="store_true", help="print one JSON object")
-    made = on("dedup", "dedup", "find near-duplicates, and scenes that two sources share")
+    made = on("dedup", "data:dedup", "find near-duplicates, and scenes that two sources share")
     made.add_argument("--model", metavar="NAME | FILE", help="for embeddings (default: a shipped one; none: by hash)")
     made.add_argument("--out", type=Path, metavar="CSV", help="write a list without them")
     made.add_argument("--json", action="store_true", help="print one JSON object")
-    made = on("split", "split", "split into training, validation and test without a shared source")
+    made = on("split", "lists:split", "split into training, validation and test without a shared source")
     made.add_argument("--out", type=Path, required=True, metavar="CSV", help="the list that is written")
     made.add_argument("--by", choices=("source", "camera"), default="source", help="never parted (default source)")
     made.add_argument("--shares", default="0.7,0.15,0.15", metavar="A,B,C", help="default 0.7,0.15,0.15")
     made.add_argument("--folds", type=int, metavar="K", help="instead: K lists, each with another part as test")
     made.add_argument("--seed", type=int, default=0, help="default 0")
-    made = on("stats", "stats", "tell classes, lengths, rates, sizes and light")
+    made = on("stats", "data:stats", "tell classes, lengths, rates, sizes and light")
     made.add_argument("--json", action="store_true", help="print one JSON object")
-    made = on("import", "import_clips", "make a data folder of clips and segments from elsewhere")
+    made = on("import", "lists:import_clips", "make a data folder of clips and segments from elsewhere")
     made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the new data folder")
     made.add_argument(
-        "--label", action="append", default=[], metavar="OLD=NEW", help="rename a class (OLD=: leave it out); repeatable"
+        "--label",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="rename a class (OLD=: leave it out); repeatable",
     )
     made.add_argument("--mode", choices=("copy", "link", "list"), default="copy", help="of whole files (default copy)")

@@ -1,22 +1,20 @@
-"""`streamer data check|dedup|split|stats|import`: see what a data set holds before anything learns from it."""
+"""`streamer data check|dedup|stats`: see what a data set holds before anything learns from it."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from streamer.commands.telling import print_some, progress
 from streamer.errors import InputError, ModelError
 from streamer.models import registry
-from streamer.training.samples import SPLITS, Sample, read_samples, write_samples
+from streamer.training.samples import Sample, read_samples, write_samples
 
-_SHOWN = 200  # lines of one list; --json has all
+_REST = "; --json has all"
 
 
 def check(given: argparse.Namespace) -> int:
@@ -40,7 +38,7 @@ def check(given: argparse.Namespace) -> int:
         by_kind = Counter(finding.kind for finding in findings)
         for kind in [kind for kind in KINDS if by_kind[kind]]:
             print(f"{KINDS[kind]}: {by_kind[kind]}")
-            _print_some(f"  {finding.what}: {finding.text}" for finding in findings if finding.kind == kind)
+            print_some((f"  {finding.what}: {finding.text}" for finding in findings if finding.kind == kind), _REST)
         skipped = sum(finding.skipped for finding in findings)
         print(f"{len(samples)} samples, {len(findings)} findings; {skipped} samples cannot be used")
         if report is not None:
@@ -60,7 +58,7 @@ def dedup(given: argparse.Namespace) -> int:
     if not usable:
         raise InputError(f"data dedup: no picture could be decoded of any of {len(samples)} samples: see data check")
     embeddings, by = _embeddings(given.model, usable)
-    with _progress("compare") as advance:
+    with progress("compare") as advance:
         found = find(usable, [fingerprint(looks[s.file].within(s)) for s in usable], embeddings, advance)
     if given.out is not None:
         kept = cleaned(usable, found)
@@ -82,38 +80,17 @@ def dedup(given: argparse.Namespace) -> int:
     ):
         if pairs:
             print(f"{title}: {len(pairs)}")
-            _print_some(f"  {pair.line()}" for pair in pairs)
+            print_some((f"  {pair.line()}" for pair in pairs), _REST)
     print(f"{len(usable)} samples compared by {by}; {len(unusable)} unreadable; {len(found.pairs)} pairs too alike")
     if embeddings is not None and len(usable) < FEWEST:
         print(f"embeddings say nothing of fewer than {FEWEST} samples: compared by hash only")
     if found.compared < found.candidates:
         print(f"only the nearest {found.compared} of {found.candidates} alike scenes were compared: run it by camera")
     if given.out is not None:
-        print(f"{given.out}: {len(kept)} samples, {len(usable) - len(kept)} left out, sources that share a scene joined")
+        print(
+            f"{given.out}: {len(kept)} samples, {len(usable) - len(kept)} left out, sources that share a scene joined"
+        )
     return 1 if conflicts else 0
-
-
-def split(given: argparse.Namespace) -> None:
-    """Write lists whose parts share no source or camera."""
-    from streamer.training.folds import apportion
-
-    samples = read_samples(given.data)
-    by: Callable[[Sample], str] = (lambda s: s.camera) if given.by == "camera" else (lambda s: s.source)
-    without = sum(not by(sample) for sample in samples)
-    if without:
-        raise InputError(f"data split: {without} of {len(samples)} samples name no {given.by}; add that column")
-    if given.folds is not None:
-        if given.folds < 2:
-            raise InputError(f"data split: --folds must be at least 2, got {given.folds}")
-        fold = apportion(samples, [1 / given.folds] * given.folds, given.seed, by)
-        for number in range(given.folds):
-            out = given.out.with_name(f"{given.out.stem}-{number + 1}{given.out.suffix or '.csv'}")
-            parts = ["test" if at == number else "train" for at in fold]
-            _write_split(out, samples, parts, by, given)
-        return
-    shares = _shares(given.shares)
-    parts = [SPLITS[at] for at in apportion(samples, shares, given.seed, by)]
-    _write_split(given.out, samples, parts, by, given)
 
 
 def stats(given: argparse.Namespace) -> None:
@@ -131,29 +108,10 @@ def stats(given: argparse.Namespace) -> None:
     print(f"light: {light}; gray: without color (infrared); motion: levels a pixel changes in 1/8 s")
 
 
-def import_clips(given: argparse.Namespace) -> None:
-    """Make a data folder of clips and segments from elsewhere."""
-    from streamer.training.collect import collect, renamed
-
-    names = {}
-    for text in given.label:
-        old, equals, new = text.partition("=")
-        if not equals or not old:
-            raise InputError(f"data import: --label needs OLD=NEW, got {text!r}")
-        names[old] = new.strip()
-    samples = renamed(read_samples(given.data), names)
-    with _progress("import") as advance:
-        found = collect(samples, given.out, given.mode, advance)
-    _print_some(f"skipped {line}" for line in found.skipped)
-    how = ", ".join(f"{count} {word}" for word, count in sorted(found.how.items()))
-    classes = ", ".join(f"{label} {count}" for label, count in sorted(Counter(s.label for s in found.samples).items()))
-    print(f"{given.out}: {len(found.samples)} samples ({classes}); {how}; {len(found.skipped)} skipped")
-
-
 def _looks(samples: Sequence[Sample]) -> dict[Path, Any]:
     from streamer.training.look import look_at_all
 
-    with _progress("look") as advance:
+    with progress("look") as advance:
         return look_at_all(samples, advance)
 
 
@@ -167,7 +125,7 @@ def _embeddings(name: str | None, samples: Sequence[Sample]) -> tuple[Any, str]:
     if file is None:
         return None, "perceptual hash and movement only (no model is shipped: --model gives one for embeddings)"
     encoder = Encoder(file)
-    with _progress("embed") as advance:
+    with progress("embed") as advance:
         return embed_all(encoder, samples, advance), f"perceptual hash, movement and embeddings by {file.stem}"
 
 
@@ -205,7 +163,7 @@ def _print_labels(report: Any) -> None:
         f"labels in doubt: {len(report.doubts)} of {report.judged} (out of fold {report.accuracy:.2f} right; always the "
         f"commonest label: {report.guessing:.2f}; the nearer these two, the less the doubts mean)"
     )
-    _print_some(
+    print_some(
         f"  {name(d.sample)}: {d.sample.label} has probability {d.probability:.2f}, rather {d.instead}"
         for d in report.doubts
     )
@@ -231,49 +189,5 @@ def _pair_json(pair: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shares(text: str) -> list[float]:
-    try:
-        shares = [float(part) for part in text.split(",")]
-    except ValueError:
-        shares = []
-    if len(shares) != len(SPLITS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-3:
-        raise InputError(f"data split: --shares must be three fractions of {', '.join(SPLITS)} with sum 1, got {text!r}")
-    return shares
-
-
-def _write_split(
-    out: Path, samples: Sequence[Sample], parts: Sequence[str], by: Callable[[Sample], str], given: argparse.Namespace
-) -> None:
-    write_samples(out, [replace(sample, split=part) for sample, part in zip(samples, parts, strict=True)])
-    told = []
-    for part in [name for name in SPLITS if name in parts]:
-        inside = [sample for sample, at in zip(samples, parts, strict=True) if at == part]
-        classes = ", ".join(f"{label} {n}" for label, n in sorted(Counter(s.label for s in inside).items()))
-        told.append(f"{part} {len(inside)} of {len({by(sample) for sample in inside})} {given.by}s ({classes})")
-    print(f"{out}: {'; '.join(told)}")
-
-
-def _print_some(lines: Any) -> None:
-    every = list(lines)
-    for line in every[:_SHOWN]:
-        print(line)
-    if len(every) > _SHOWN:
-        print(f"  and {len(every) - _SHOWN} more; --json has all")
-
-
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False))
-
-
-@contextmanager
-def _progress(task: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr, when that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        row = bar.add_task(task, total=None)
-        yield lambda done, total: bar.update(row, completed=done, total=total)

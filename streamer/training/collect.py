@@ -1,6 +1,6 @@
 """`streamer data import`: clips from anywhere become a data folder: one folder a class, and a list with their sources.
 
-Whole files are copied as they are, segments are cut. A clip that cannot be read is counted and left out, never silently.
+Whole files are copied as they are, segments are cut. A clip that cannot be read is counted and left out.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def renamed(samples: Sequence[Sample], names: Mapping[str, str]) -> list[Sample]
     known = {sample.label for sample in samples}
     for label in names:
         if label not in known:
-            raise InputError(f"data import: --label {label}=...: no sample has that label; there are {', '.join(sorted(known))}")
+            raise InputError(
+                f"data import: --label {label}=...: no sample has that label; there are {', '.join(sorted(known))}"
+            )
     changed = [replace(sample, label=names.get(sample.label, sample.label)) for sample in samples]
     return [sample for sample in changed if sample.label]
 

@@ -89,8 +89,8 @@ def _copy(source: Path, part: Path, begin_s: float, stop_s: float) -> bool:
     with _opened(source) as (container, stream):
         if stream.codec_context.name not in _COPIED:
             return False
-        packets = []
-        key_s = None
+        packets: list[tuple[float, Any]] = []
+        key_s: float | None = None
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue

@@ -26,8 +26,8 @@ CANDIDATE = 16
 """Bits up to which the movement is compared."""
 ALIKE = 0.7
 """Cosine of embeddings from which two clips of different sources are told, whatever their hashes say. On the same
-clips, with the encoder of YOLOX-nano: different sources 0.56 at the 99.9th percentile and 0.77 at most; re-encoded copies
-0.91, cropped by a tenth 0.77 in the median."""
+clips, with the encoder of YOLOX-nano: different sources 0.56 at the 99.9th percentile and 0.77 at most; re-encoded
+copies 0.91, cropped by a tenth 0.77 in the median."""
 FEWEST = 10
 """Samples from which embeddings say anything: they are compared relative to the mean of all."""
 MOST_PAIRS = 100_000
@@ -154,7 +154,9 @@ def _merged(links: Sequence[tuple[str, str]]) -> Callable[[str], str]:
 def _centered(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Relative to the mean of all, of unit length: what all pictures have in common makes every cosine 0.98."""
     apart = embeddings - embeddings.mean(axis=0)
-    return apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9)
+    lengths: NDArray[np.float32] = np.linalg.norm(apart, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = apart / np.maximum(lengths, 1e-9)
+    return unit
 
 
 def _overlap(one: Sample, other: Sample) -> bool:

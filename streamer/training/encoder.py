@@ -140,7 +140,7 @@ def _fix_sizes(model: Any, card: Card) -> None:
 def _pictures(sample: Sample, card: Card) -> list[NDArray[np.uint8]]:
     end_s = np.inf if sample.end_s is None else sample.end_s
     box = max(card.input.width, card.input.height)
-    found = []
+    found: list[NDArray[np.uint8]] = []
     try:
         for _, pts_s, pixels in FileSource(sample.file, _FPS, box, box):
             if pts_s >= end_s or len(found) >= _MOST:

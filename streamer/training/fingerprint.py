@@ -52,7 +52,8 @@ def scene_hash(picture: NDArray[np.float32]) -> np.uint64:
 
 def distances(hashes: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Differing bits, (len(hashes), len(others))."""
-    return np.bitwise_count(hashes[:, None] ^ others[None]).astype(np.uint8)
+    bits: NDArray[np.uint8] = np.bitwise_count(hashes[:, None] ^ others[None]).astype(np.uint8)
+    return bits
 
 
 def agreement(one: Fingerprint, other: Fingerprint, mirrored: bool = False) -> float:

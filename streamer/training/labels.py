@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: what models that did not train on a clip say against its label, by confident learning.
+"""Labels that are probably wrong: what models that did not train on a clip say against them, by confident learning.
 
 The probabilities come out of fold: from a training run's file, or from a logistic regression on what the looks and,
 with a model, its embeddings tell. cleanlab then judges by each class's own confidence, not by a fixed threshold. A
@@ -98,7 +98,9 @@ def out_of_fold(
         raise InputError(f"data check: the report on labels needs scikit-learn; {_HINT}") from error
     labels = sorted({sample.label for sample in samples})
     if len(labels) < 2:
-        raise InputError(f"data check: the report on labels needs at least 2 classes with usable samples, there are {len(labels)}")
+        raise InputError(
+            f"data check: the report on labels needs at least 2 classes with usable samples, there are {len(labels)}"
+        )
     given = np.array([labels.index(sample.label) for sample in samples])
     fold = np.array(fold_numbers(samples, min(k, len({sample.source for sample in samples})), seed))
     found = np.zeros((len(samples), len(labels)))
@@ -110,7 +112,9 @@ def out_of_fold(
             continue
         parts = min(_PARTS, int(train.sum()) - 1, features.shape[1])
         reduce = [PCA(parts, random_state=seed)] if features.shape[1] > 2 * _PARTS else []
-        model = make_pipeline(StandardScaler(), *reduce, LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced"))
+        model = make_pipeline(
+            StandardScaler(), *reduce, LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
+        )
         model.fit(features[train], given[train])
         found[np.ix_(test, present)] = model.predict_proba(features[test])
     return found, labels

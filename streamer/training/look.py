@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from streamer.errors import SourceError
 from streamer.sources.recording import Recording
 from streamer.sources.sampler import Sampler
-from av.video.reformatter import VideoReformatter
 from streamer.sources.scaler import to_rgb
 from streamer.training.samples import Sample
 

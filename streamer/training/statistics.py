@@ -62,7 +62,7 @@ def table(groups: Sequence[Group]) -> str:
         *("class", "samples", "unusable", "sources", "minutes", "length s", "fps"),
         *(*BUCKETS, "gray", "motion", "splits", "sizes"),
     )
-    rows = [header]
+    rows: list[tuple[str, ...]] = [header]
     for group in groups:
         rows.append(
             (
