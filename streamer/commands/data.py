@@ -160,8 +160,8 @@ def _print_labels(report: Any) -> None:
     from streamer.training.duplicates import name
 
     print(
-        f"labels in doubt: {len(report.doubts)} of {report.judged} (out of fold {report.accuracy:.2f} right; always the "
-        f"commonest label: {report.guessing:.2f}; the nearer these two, the less the doubts mean)"
+        f"labels in doubt: {len(report.doubts)} of {report.judged} (out of fold {report.accuracy:.2f} right, guessing "
+        f"{report.guessing:.2f}; the nearer these two, the less the doubts mean)"
     )
     print_some(
         f"  {name(d.sample)}: {d.sample.label} has probability {d.probability:.2f}, rather {d.instead}"

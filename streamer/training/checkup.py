@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.training.duplicates import name
-from streamer.training.look import Look, mean_luma, motion
+from streamer.training.look import Look, largest_change, mean_luma
 from streamer.training.samples import Sample
 
 KINDS: dict[str, str] = {
@@ -35,7 +35,7 @@ SKIPPED = ("missing", "unreadable", "no_video", "outside")
 """Of these nothing can be learnt."""
 _LIES_S, _LIES = 0.5, 0.1  # seconds and share by which a container may be wrong
 _BLACK = 12.0  # levels of luma
-_FROZEN = 0.05  # levels that a pixel changes between pictures an eighth of a second apart
+_FROZEN = 5  # levels by which some pixel of a thumbnail changes at least in 1/8 s; a codec alone makes up to 4
 _SLOW_FPS = 4.5  # pictures a second; 5 is what is usually analyzed
 
 
@@ -87,8 +87,8 @@ def _of_sample(sample: Sample, look: Look, least_s: float) -> list[Finding]:
         told.append(Finding("lies", what, lie))
     if mean_luma(thumbs) < _BLACK:
         told.append(Finding("black", what, f"mean luma {mean_luma(thumbs):.1f} of 255"))
-    elif len(thumbs) > 1 and motion(thumbs) < _FROZEN:
-        told.append(Finding("frozen", what, f"a pixel changes by {motion(thumbs):.3f} levels from picture to picture"))
+    elif len(thumbs) > 1 and largest_change(thumbs) < _FROZEN:
+        told.append(Finding("frozen", what, f"no pixel changes by more than {largest_change(thumbs)} levels in 1/8 s"))
     if 0 < look.fps < _SLOW_FPS:
         told.append(Finding("slow", what, f"{look.fps:.1f} pictures a second"))
     return told

@@ -8,14 +8,16 @@ different sources differ by 16 bits and more, copies by up to 12 (without croppi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.training.fingerprint import BITS, Fingerprint, agreement, distances
+from streamer.training.fingerprint import BITS, OVERLAP, Fingerprint, agreement, distances
 from streamer.training.samples import Sample
 
 COPY = 0.6
@@ -99,21 +101,15 @@ def find(
         progress: told (pairs done, pairs there are).
     """
     embeddings = None if embeddings is None or len(samples) < FEWEST else _centered(embeddings)
+    pairs = _overlapping(samples, prints, embeddings)
     rows = _candidates(prints, embeddings)
     kept = rows[np.argsort(rows[:, 2], kind="stable")][:MOST_PAIRS]
-    pairs = []
     for done, (i, j, bits, mirrored) in enumerate(kept.tolist()):
-        one, other = samples[i], samples[j]
+        pair = _judge(samples[i], samples[j], bits, agreement(prints[i], prints[j], bool(mirrored)), bool(mirrored))
         cosine = None if embeddings is None else float(embeddings[i] @ embeddings[j])
-        moves = agreement(prints[i], prints[j], bool(mirrored))
-        overlapping = one.file == other.file and _overlap(one, other)
-        if moves >= COPY and not (one.file == other.file and not overlapping):
-            pairs.append(Pair("copy", one, other, bits, moves, cosine, bool(mirrored)))
-        elif one.source != other.source and one.file != other.file:
-            if bits <= SCENE and not mirrored:
-                pairs.append(Pair("scene", one, other, bits, moves, cosine))
-            elif cosine is not None and cosine >= ALIKE:
-                pairs.append(Pair("alike", one, other, bits, moves, cosine))
+        told = pair.kind == "copy" or (pair.leak and (pair.kind == "scene" or (cosine or 0.0) >= ALIKE))
+        if told and samples[i].file != samples[j].file:  # times that overlap are told above, others are no copies
+            pairs.append(replace(pair, cosine=cosine))
         if progress is not None:
             progress(done + 1, len(kept))
     order = sorted(pairs, key=lambda p: (not p.conflict, not p.leak, p.kind != "copy", -p.agreement, p.bits))
@@ -159,9 +155,30 @@ def _centered(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _overlap(one: Sample, other: Sample) -> bool:
-    ends = [float("inf") if sample.end_s is None else sample.end_s for sample in (one, other)]
-    return min(ends) > max(one.start_s, other.start_s)
+def _judge(one: Sample, other: Sample, bits: int, moves: float, mirrored: bool) -> Pair:
+    kind: Kind = "copy" if moves >= COPY else "scene" if bits <= SCENE and not mirrored else "alike"
+    return Pair(kind, one, other, bits, moves, None, mirrored)
+
+
+def _overlapping(
+    samples: Sequence[Sample], prints: Sequence[Fingerprint], embeddings: NDArray[np.float32] | None
+) -> list[Pair]:
+    """Samples of one file that share a quarter of the shorter one: no look at the pictures is needed."""
+    by_file: dict[Path, list[int]] = {}
+    for number, sample in enumerate(samples):
+        by_file.setdefault(sample.file, []).append(number)
+    found = []
+    for numbers in by_file.values():
+        for i, j in itertools.combinations(numbers, 2):
+            spans = [(s.start_s, float("inf") if s.end_s is None else s.end_s) for s in (samples[i], samples[j])]
+            shared = min(end for _, end in spans) - max(start for start, _ in spans)
+            shorter = min(end - start for start, end in spans)
+            if shared > 0 and (shared == shorter or shared / shorter >= OVERLAP):
+                bits = int(distances(np.array([prints[i].scene]), np.array([prints[j].scene]))[0, 0])
+                cosine = None if embeddings is None else float(embeddings[i] @ embeddings[j])
+                moves = agreement(prints[i], prints[j])
+                found.append(Pair("copy", samples[i], samples[j], bits, moves, cosine))
+    return found
 
 
 def _candidates(prints: Sequence[Fingerprint], embeddings: NDArray[np.float32] | None) -> NDArray[np.int64]:

@@ -19,7 +19,8 @@ _LOW = 8  # lowest frequencies of the DCT each way, without the mean: pHash's us
 _MOST = 240  # thumbnails that are compared: half a minute
 _STILL = 60.0  # squares of levels a thumbnail: half a level in a quarter of its pixels; less is a codec's noise
 _LEAST = 6  # thumbnails that must overlap
-_OVERLAP = 0.25  # of the shorter clip
+OVERLAP = 0.25
+"""Share of the shorter clip that copies must have in common."""
 _FREQUENCIES = np.cos(np.pi / SIDE * (np.arange(SIDE) + 0.5)[None] * np.arange(1, _LOW + 1)[:, None])
 
 
@@ -70,7 +71,7 @@ def agreement(one: Fingerprint, other: Fingerprint, mirrored: bool = False) -> f
     products = a @ b.T
     power_a, power_b = (a * a).sum(axis=1), (b * b).sum(axis=1)
     best = 0.0
-    least = max(_LEAST, int(np.ceil(shorter * _OVERLAP)))
+    least = max(_LEAST, int(np.ceil(shorter * OVERLAP)))
     for shift in range(least - len(b), len(a) - least + 1):  # picture i of b lies at i + shift of a
         start, end = max(0, shift), min(len(a), len(b) + shift)
         norm = float(np.sqrt(power_a[start:end].sum() * power_b[start - shift : end - shift].sum()))

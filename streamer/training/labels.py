@@ -161,7 +161,11 @@ def read_probabilities(path: Path, samples: Sequence[Sample]) -> tuple[NDArray[n
         raise InputError(f"{path}: no column {min(missing)!r}; needed are file and the classes {', '.join(classes)}")
     by_key: dict[tuple[Path, float], dict[str, Any]] = {}
     for row in rows:
-        by_key[(path.parent / row["file"]).resolve(), float(row.get("start") or 0.0)] = row
+        try:
+            start_s = float(row.get("start") or 0.0)
+        except ValueError as error:
+            raise InputError(f"{path}: {row['file']}: start must be seconds, got {row['start']!r}") from error
+        by_key[(path.parent / row["file"]).resolve(), start_s] = row
     found = np.zeros((len(samples), len(classes)))
     for number, sample in enumerate(samples):
         told = by_key.get((sample.file.resolve(), sample.start_s))

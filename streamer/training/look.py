@@ -160,6 +160,11 @@ def motion(thumbs: NDArray[np.uint8]) -> float:
     return float(np.abs(np.diff(thumbs.astype(np.int16), axis=0)).mean())
 
 
+def largest_change(thumbs: NDArray[np.uint8]) -> int:
+    """The largest change of any pixel between neighboring thumbnails, in levels; 0 of fewer than two."""
+    return int(np.abs(np.diff(thumbs.astype(np.int16), axis=0)).max()) if len(thumbs) > 1 else 0
+
+
 def readable(samples: Sequence[Sample], looks: dict[Path, Look]) -> tuple[list[Sample], list[Sample]]:
     """Samples of which there are pictures, and those of which there are none."""
     good = [sample for sample in samples if len(looks[sample.file].within(sample))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -53,8 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
         if shelf.lengths:
             headers["Content-Length"] = str(len(body) - start)
         self._head(206 if "Content-Range" in headers else 200, headers)
-        self.wfile.write(body[start : start + shelf.breaks.pop(0)] if shelf.breaks else body[start:])
         self.close_connection = True
+        with suppress(ConnectionError):  # whoever asked for it may have heard enough
+            self.wfile.write(body[start : start + shelf.breaks.pop(0)] if shelf.breaks else body[start:])
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -148,7 +148,7 @@ def test_a_member_of_an_archive(shelf: Shelf, storage: Path) -> None:
     pulled.file.unlink()
     with pytest.raises(ModelError, match=r"end2end.onnx in .* has the SHA-256 .* both were deleted"):
         pull(entry(shelf, "/sdk.zip", **{**good, "sha256": "1" * 64}), allow_http=True)
-    with pytest.raises(ModelError, match="has 0 files other.onnx, one is needed"):
+    with pytest.raises(ModelError, match=r"has 0 files other.onnx, one is needed"):
         pull(entry(shelf, "/sdk.zip", **{**good, "member": "other.onnx"}), allow_http=True)
     shelf.files["/sdk.zip"] = b"no archive"
     (downloads() / "small.zip").unlink()
@@ -237,7 +237,8 @@ def test_the_command(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture
     known = entry(shelf)
     mine = tmp_path / "mine.toml"
     mine.write_text(
-        f'[small]\nurl = "{known.url}"\nsha256 = "{known.sha256}"\nsize = {known.size}\nlicense = "MIT"\ntask = "detection"\n'
+        f'[small]\nurl = "{known.url}"\nsha256 = "{known.sha256}"\nsize = {known.size}\nlicense = "MIT"\n'
+        'task = "detection"\n'
         'into = "files"\nabout = "of this test"\nchecksum = "computed by this test"\nverified = true\n'
     )
     assert cli.main(["models", "pull", "small", "--registry", str(mine)]) == 2
