@@ -20,6 +20,8 @@ from streamer.sources.failure import explain
 
 KEYFRAME_S = 0.25
 """How far before the start a keyframe may lie for the packets to be copied, seconds."""
+_SEEK_S = 5.0  # seconds before the start to which is sought: its keyframe lies before that
+_INDEXED = ("mp4", "matroska")
 _COPIED = ("h264", "hevc", "mpeg4")  # codecs that MP4 carries and everything plays
 _CRF = "16"  # of x264: differences that a network does not see
 _RATES = Fraction(1, 10), Fraction(240)
@@ -84,11 +86,20 @@ def _first_picture(source: Path) -> float:
     raise SourceError("file", f"{source}: no picture could be decoded")
 
 
+def _seek(container: Any, stream: Any, begin_s: float) -> None:
+    """Leave out what lies far before. Files without an index are read through: their keyframes could only be guessed."""
+    indexed = any(name in container.format.name.split(",") for name in _INDEXED)
+    if indexed and begin_s > 2 * _SEEK_S:
+        with contextlib.suppress(av.error.FFmpegError):
+            container.seek(int((begin_s - _SEEK_S) / stream.time_base), stream=stream, backward=True)
+
+
 def _copy(source: Path, part: Path, begin_s: float, stop_s: float) -> bool:
     """Copy the packets if a keyframe lies near enough before the start, and all of them have times."""
     with _opened(source) as (container, stream):
         if stream.codec_context.name not in _COPIED:
             return False
+        _seek(container, stream, begin_s)
         packets: list[tuple[float, Any]] = []
         key_s: float | None = None
         for packet in container.demux(stream):
@@ -126,6 +137,7 @@ def _until(packets: list[tuple[float, Any]], stop_s: float) -> list[Any]:
 def _encode(source: Path, part: Path, begin_s: float, stop_s: float) -> None:
     with _opened(source) as (container, stream), av.open(str(part), "w", format="mp4") as target:
         stream.codec_context.thread_count = 1
+        _seek(container, stream, begin_s)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         rate = min(max(Fraction(rate), _RATES[0]), _RATES[1])
         made: Any = None

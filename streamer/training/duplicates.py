@@ -33,7 +33,7 @@ copies 0.91, cropped by a tenth 0.77 in the median."""
 FEWEST = 10
 """Samples from which embeddings say anything: they are compared relative to the mean of all."""
 MOST_PAIRS = 100_000
-"""Candidates that are compared; 1000 take some 5 s."""
+"""Candidates that are compared; 1000 take some 8 s."""
 _BLOCK = 1024
 
 Kind = Literal["copy", "scene", "alike"]

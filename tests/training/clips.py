@@ -54,7 +54,7 @@ def write(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
         stream.height, stream.width = shown[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.gop_size = keyframes
         if codec == "libx264":
             stream.options = {"crf": "23", "preset": "veryfast", "sc_threshold": "0"}
