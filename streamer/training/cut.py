@@ -87,7 +87,7 @@ def _first_picture(source: Path) -> float:
 
 
 def _seek(container: Any, stream: Any, begin_s: float) -> None:
-    """Leave out what lies far before. Files without an index are read through: their keyframes could only be guessed."""
+    """Leave out what lies far before. A file without an index is read through: its keyframes can only be guessed."""
     indexed = any(name in container.format.name.split(",") for name in _INDEXED)
     if indexed and begin_s > 2 * _SEEK_S:
         with contextlib.suppress(av.error.FFmpegError):
