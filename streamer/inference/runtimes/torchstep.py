@@ -135,7 +135,7 @@ class TorchStepper:
                 self._compute(frames, places)
         torch.cuda.current_stream(self._device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads serve other models
             scores = self._compute(frames, places)
         return _Captured(graph, frames, places, scores)
 
