@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.errors import ModelError
 from streamer.inference.behaviour import LoadedBehaviour
 from streamer.inference.picture import Picture
 from streamer.inference.runtimes import Plan
@@ -62,12 +61,6 @@ def test_a_row_that_is_forgotten_is_empty_again(stepper):
     assert float(stepper._slabs[1][1]) == 1
     assert float(stepper._slabs[1][2]) == 2
     assert float(stepper._slabs[1][0]) == 0, "row 0 is nobody's"
-
-
-def test_weights_alone_are_refused(file, tmp_path):
-    weights = tmp_path / "net.safetensors"
-    with pytest.raises(ModelError, match="weights alone cannot be run; `streamer export`"):
-        TorchStepper(weights, load_card(file), Plan("torch"))
 
 
 @needs_gpu
