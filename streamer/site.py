@@ -140,10 +140,12 @@ class Site:
 
     def kept(self, camera: str) -> Kept:
         """How much of what a camera sends its reader keeps for evidence: nothing, unless something asks for it."""
-        clip = self.clip(camera)
-        if clip is None and self.cameras[camera].record_url is None:
+        clip, watched = self.clip(camera), self.cameras[camera]
+        rules = (rule for name in watched.pipelines for rule in self.pipelines[name].enabled_rules())
+        proof_s = max((rule.evidence_s for rule in rules), default=0.0) if watched.has_packets else 0.0
+        if clip is None and watched.record_url is None and not proof_s:
             return {"ring_bytes": 0, "ring_s": 0.0}
-        shown_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
+        shown_s = max(proof_s, 0.0 if clip is None else clip.before_seconds + clip.after_seconds)
         return {"ring_bytes": int(self.ingest.ring_megabytes * 1e6), "ring_s": shown_s + _WAITING_S}
 
     def signals_of(self, camera: str) -> Watched:

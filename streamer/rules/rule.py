@@ -96,6 +96,9 @@ class Rule(BaseModel):
                 raise InputError(f"{self.kind}: {what} {name!r} is not drawn on this camera; it has: {has}")
         return [places[name] for name in names]
 
+    evidence_s: ClassVar[float] = 0.0
+    """How far before an event its `moments` may be, seconds: so much of what the camera sent is kept."""
+
     def event(self, state: State, time: float, **fields: Any) -> Event:
         """An event of this rule, with its routing filled in."""
         return Event(

@@ -8,6 +8,8 @@ drifts over days.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,10 +36,10 @@ class StreamingNet(nn.Module):  # type: ignore[misc]  # torch is followed by no 
         self.backbone = Encoder(settings, backbone_of(settings.backbone))
         features = self.backbone.channels * (2 if settings.gather == "mean_max" else 1)
         self.neck = nn.Sequential(nn.Linear(features, settings.hidden), nn.Hardswish())
-        cells = {"gru": Gru, "lstm": Lstm}
-        self.temporal = cells[settings.temporal](settings.hidden) if settings.temporal in cells else None
-        pools = {"mean": MeanPool, "ema": EmaPool}
-        self.pool = pools[settings.pooling](settings.pool, settings.hidden) if settings.pool > 1 else None
+        cells: dict[str, type[Any]] = {"gru": Gru, "lstm": Lstm}
+        self.temporal: Any = cells[settings.temporal](settings.hidden) if settings.temporal in cells else None
+        pools: dict[str, type[Any]] = {"mean": MeanPool, "ema": EmaPool}
+        self.pool: Any = pools[settings.pooling](settings.pool, settings.hidden) if settings.pool > 1 else None
         self.dropout = nn.Dropout(settings.dropout)
         self.answers = nn.ModuleList(nn.Linear(settings.hidden, len(head.labels)) for head in settings.heads)
         self.state_spec = self._states()
