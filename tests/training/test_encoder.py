@@ -15,7 +15,7 @@ from streamer.models.importer import Origin, import_file
 from streamer.training.encoder import Encoder, deepest_map, embed_all, planes
 from streamer.training.samples import Sample
 from tests.models.tiny import tiny_yolox
-from tests.training.clips import clip, scene, write
+from tests.training.madeclips import clip, scene, write
 
 
 def streaming(path: Path, flat: bool = False) -> Path:
