@@ -1,0 +1,1 @@
+"""Networks in PyTorch, as they are trained. Nothing that serves imports them: serving runs exported files."""
