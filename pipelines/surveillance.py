@@ -26,7 +26,7 @@ from streamer import (
 class Surveillance(Pipeline):
     """Watches zones and lines for people."""
 
-    detector: Detector = Detector("motion")
+    detector: Detector = Detector("person-vehicle")
     """Name of the model that finds people."""
     intrusion: Intrusion | None = None
     """Somebody enters a zone and stays."""
