@@ -34,6 +34,8 @@ _FLICK_S = 0.3
 """A head that is up for less is a box that jumped."""
 _BOXES = 0.5
 """In this share of the frames a box must show who lies there; else the picture must."""
+_FLAT = 1.3
+"""Among others, such a box must be so many times as wide as high."""
 _SMALLEST = 0.2
 """Who is lower, as a fraction of the frame, has too few cells for the picture to tell."""
 _SIDE, _BOTTOM = 0.3, 0.1
@@ -71,7 +73,10 @@ class Fall(Rule):
         0.45, gt=0, lt=0.6, description="How high above the feet the head of somebody who lies is, in own heights."
     )
     end_seconds: float = Field(1.0, ge=0, description="Up again for so long ends it, seconds.")
-    labels: list[str] = Field(["person", "motion"], description="Labels of who may fall.")
+    labels: list[str] = Field(
+        ["person"],
+        description="Labels of who may fall. Add `motion` only where nothing but people moves: cars sink out of sight, too.",
+    )
     min_confidence: float = Field(
         0.35, ge=0, le=1, description="Mean confidence of the sightings that is asked for while they are up."
     )
@@ -121,7 +126,7 @@ class _Falls(Judge):
     def _body(self, thing: Thing, known: float) -> Body:
         box, height = thing.last.box, thing.last.height
         stand = Stand(height, box, min(thing.confidence, 1.0), thing.label)
-        now = Sample(known, 1.0, thing.last.foot[0], "box", box)
+        now = Sample(known, 1.0, 1.0, thing.last.foot[0], "box", box)
         return Body(thing.number, thing.track_id, stand, (height, box[3]), now, now, known, known)
 
     def _step(self, body: Body, seen: dict[int, Thing], time: float, known: float) -> Iterator[Event]:
@@ -130,7 +135,7 @@ class _Falls(Judge):
         if thing is not None and thing.number == body.number:
             body.seen_at, body.track_id = known, thing.track_id
             if body.low_at is None and now is not None and body.rise(thing, known, self._aspect):
-                now = now._replace(up=1.0)
+                now = now._replace(up=1.0, sure=1.0)
         if body.low_at is not None:
             yield from self._down(body, now, seen, time, known)
         elif now is not None and body.move(now, self._rule.low_heights, self._rule.max_fall_seconds, self._stir):
@@ -141,8 +146,9 @@ class _Falls(Judge):
 
     def _shown(self, body: Body, seen: dict[int, Thing]) -> Thing | None:
         """The box of this body: its own, or one of a new track that lies where it was lost."""
-        if body.number in seen:
-            return seen[body.number]
+        own = seen.get(body.number)
+        if own is not None and (own.label != "motion" or body.stand.label == "motion"):
+            return own
         others = (thing for thing in seen.values() if thing.number not in self._bodies)
         return next((thing for thing in others if body.lies_in(thing, self._aspect)), None)
 
@@ -236,7 +242,7 @@ class _Falls(Judge):
 
     def _evidence(self, body: Body) -> dict[str, Any] | None:
         """What says that somebody lies there; None: nothing does, or it may be something else."""
-        if body.boxes >= max(2, _BOXES * body.looks):
+        if body.boxes >= max(2, _BOXES * body.looks) and (self._flat(body) or not self._crowded(body)):
             return {"evidence": "box", "boxes": round(body.boxes / body.looks, 2)}
         stand, x = body.stand, body.last.x
         head = stand.foot - body.last.up * stand.height
@@ -258,6 +264,11 @@ class _Falls(Judge):
         if vacated < _VACATED or fresh < (_FRESH_ODD if self._odd(body) else _FRESH):
             return None
         return {"evidence": "picture", "vacated": round(vacated, 2), "lies": round(fresh, 3)}
+
+    def _flat(self, body: Body) -> bool:
+        """Whether the place is as wide as somebody who lies; a person half hidden by another is not."""
+        x1, y1, x2, y2 = body.last.place
+        return (x2 - x1) * self._aspect >= _FLAT * (y2 - y1)
 
     def _odd(self, body: Body) -> bool:
         """Whether it may be no person, or one who went out at the bottom."""

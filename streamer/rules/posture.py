@@ -26,6 +26,8 @@ _BLIND_S = 1.05
 """After so long without a sample nobody knows how fast a head came down."""
 _UNSEEN_S = 2.0
 """So long stirring alone is followed."""
+_LEAST_S = 0.1
+"""Free fall from standing takes 0.17 s for that part of the way: what is faster is a box that jumped."""
 _SPAN_S = 2.5
 _GROWS = 0.3
 """By so much of itself a height may grow in a second: two people in one box are not one tall one."""
@@ -58,6 +60,8 @@ class Sample(NamedTuple):
     known: float
     up: float
     """Above the feet, in shares of the usual height."""
+    sure: float
+    """The same without what only stirs above a box: that may be somebody else."""
     x: float
     """The middle of the body, a fraction of the frame's width."""
     source: str
@@ -127,15 +131,15 @@ class Body:
         moves = found is not None and found.mass >= _STIRS * stand.height**2
         if thing is not None:
             x1, y1, x2, y2 = box = thing.last.box
-            # a box of the legs only does not lower the head
-            top = min(y1, found.top) if moves and found is not None else y1
             own = thing.number == self.number
-            up = max((stand.foot - top) / stand.height, (y2 - y1) / stand.height if own else 0.0)
-            return Sample(known, up, (x1 + x2) / 2, "box" if own else "other", box, moves)
+            sure = max(stand.foot - y1, y2 - y1 if own else 0.0) / stand.height
+            # a box of the legs only does not lower the head
+            up = max(sure, (stand.foot - found.top) / stand.height) if moves and found is not None else sure
+            return Sample(known, up, sure, (x1 + x2) / 2, "box" if own else "other", box, moves)
         if moves and found is not None:
             up = (stand.foot - found.top) / stand.height
             place = found.left, found.top, found.right, min(stand.foot + 0.3 * stand.height, 1.0)
-            return Sample(known, up, found.x, "stir", place, True)
+            return Sample(known, up, up, found.x, "stir", place, True)
         return None
 
     def rise(self, thing: Thing, known: float, aspect: float) -> bool:
@@ -158,17 +162,17 @@ class Body:
         step_s = now.known - before.known
         if step_s > _BLIND_S or now.known - self.seen_at > _UNSEEN_S:
             self.up_at = None
-        if now.up >= UP:
+        if now.sure >= UP:
             self.up_at = now.known
-        elif before.up >= UP and self.up_at is not None:
+        elif before.sure >= UP and self.up_at is not None:
             # between two samples the head goes down evenly, as far as anybody knows
-            self.up_at = before.known + step_s * (before.up - UP) / max(before.up - now.up, 1e-6)
+            self.up_at = before.known + step_s * (before.sure - UP) / max(before.sure - now.sure, 1e-6)
             self.before = stir.at(self.up_at - 0.2)
         if not now.up <= low < before.up or self.up_at is None:
             return False
         at = before.known + step_s * (before.up - low) / max(before.up - now.up, 1e-6)
         self.drop_s = at - self.up_at
-        if self.drop_s > most_s:
+        if not _LEAST_S <= self.drop_s <= most_s:
             return False
         self.low_at, self.boxes, self.looks = at, 0, 0
         self.lying, self.empty_since, self.stirred_at = None, None, now.known
