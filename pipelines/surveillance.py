@@ -10,6 +10,7 @@ from streamer import (
     Crowd,
     Detector,
     Event,
+    Fall,
     Intrusion,
     LineCrossing,
     Loitering,
@@ -43,6 +44,8 @@ class Surveillance(Pipeline):
     """How many are in a zone, who comes and goes, and whether there are too many."""
     abandoned: AbandonedObject | None = None
     """Somebody leaves a thing behind."""
+    fall: Fall | None = None
+    """Somebody falls; and is still down a while later."""
 
     async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""

@@ -18,6 +18,7 @@ _EXPORTS = {
     "Detections": "streamer.types",
     "Detector": "streamer.pipeline",
     "Event": "streamer.events",
+    "Fall": "streamer.rules.fall",
     "Frame": "streamer.types",
     "Intrusion": "streamer.rules.intrusion",
     "LineCrossing": "streamer.rules.line_crossing",

@@ -6,8 +6,8 @@ no box shows who lies there, the picture must: where they stood is empty now, be
 nobody went out at the edge or stands so near that it may be them. What is lost among others is not judged.
 
 Sources of the defaults: the head of somebody who falls comes down within about a second (Noury et al., 2008: 0.3 to
-1 s from the loss of balance to the ground, longer with attempts to hold on), who lies down on purpose takes two to five;
-sitting on the ground, the head stays above half of the stature. See docs/models/fall.md for what was measured.
+1 s from the loss of balance to the ground, longer with attempts to hold on), who lies down on purpose takes two to
+five; of who sits on the ground, the head stays above half of the stature. What was measured: docs/models/fall.md.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from pydantic import Field
 
 from streamer.events import Event, State
 from streamer.places import Places, Zone
+from streamer.rules.lying import lies, vacated
 from streamer.rules.path import Paths, Thing
 from streamer.rules.posture import RISEN, Body, Sample, Stand, part, upright
 from streamer.rules.rule import Judge, Rule
-from streamer.rules.stir import Box, Mask, Stir, differs, slices
+from streamer.rules.stir import Box, Mask, Stir, slices
 from streamer.types import Frame, Scores, Tracks
 
 _KEEP_S = 2.5
@@ -32,27 +33,11 @@ _WAIT_S = 1.5
 """So much longer than `min_seconds` evidence is waited for."""
 _FLICK_S = 0.3
 """A head that is up for less is a box that jumped."""
-_BOXES = 0.5
-"""In this share of the frames a box must show who lies there; else the picture must."""
-_FLAT = 1.3
-"""Among others, such a box must be so many times as wide as high."""
-_SMALLEST = 0.2
-"""Who is lower, as a fraction of the frame, has too few cells for the picture to tell."""
-_SIDE, _BOTTOM = 0.3, 0.1
-"""Who was last so near the edge, in own heights, may have gone out."""
-_REACH = 0.6
-"""Who is nearer to others, in own heights, may be hidden by them."""
-_VACATED, _FRESH, _FRESH_ODD = 0.3, 0.05, 0.15
-"""Share of where the upper body was that must have changed; area of what lies beside it, in squared heights, and where
-it may as well be something else that went out at the bottom."""
+_NEAR = 0.6
+"""So near to each other, in own heights, two falls are one."""
 _LEFT, _GONE, _GONE_S, _STILL_S = 0.4, 0.6, 3.0, 0.6
 """Share of the place that must have changed when somebody rose there (half of it will do if a box shows them); when it
 is empty, and for how long. Nothing may stir for so long until a place is taken to look as it does."""
-_TELLING, _EVERYWHERE = 0.1, 0.5
-"""Share of the place that must differ with and without somebody in it; a change of more of the picture than this is one
-of light or view."""
-_CUT = 0.006
-"""A box that ends so near the lower edge is cut off by it."""
 _MOST = 64
 
 
@@ -75,7 +60,7 @@ class Fall(Rule):
     end_seconds: float = Field(1.0, ge=0, description="Up again for so long ends it, seconds.")
     labels: list[str] = Field(
         ["person"],
-        description="Labels of who may fall. Add `motion` only where nothing but people moves: cars sink out of sight, too.",
+        description="Labels of who may fall. `motion` only where nothing but people moves: cars sink out of sight, too.",
     )
     min_confidence: float = Field(
         0.35, ge=0, le=1, description="Mean confidence of the sightings that is asked for while they are up."
@@ -181,10 +166,8 @@ class _Falls(Judge):
             body.high(known, now.source == "box")
         elif any(body.stands_in(other) for other in others):
             body.high(known, True)
-        elif now is not None:
-            body.low()
-        elif body.highs == 1 and body.high_since is not None and known - body.high_since > _STILL_S:
-            body.low()
+        elif now is not None or (body.highs == 1 and known - (body.high_since or known) > _STILL_S):
+            body.low()  # one look without another says nothing
         if now is not None and (now.up < RISEN or now.source == "box"):
             body.last = now  # what stirs above who lies may be somebody else
         if now is not None and now.stirs:
@@ -195,7 +178,7 @@ class _Falls(Judge):
 
     def _over(self, body: Body, known: float) -> bool:
         """Whether somebody who had fallen is up again, or gone."""
-        changed = self._changed(body)
+        changed = vacated(body, self._stir)
         high = body.high_s(known) >= self._rule.end_seconds - 1e-6 and body.high_since is not None
         if high:
             return body.high_box if changed is None else changed >= (_LEFT / 2 if body.high_box else _LEFT)
@@ -205,32 +188,19 @@ class _Falls(Judge):
         body.empty_since = known if body.empty_since is None else body.empty_since
         return known - body.empty_since >= _GONE_S
 
-    def _changed(self, body: Body) -> float | None:
-        """The share of the place that looks other than with somebody in it; None: the picture cannot tell."""
-        if body.lying is None or body.before is None or self._stir.now is None:
-            return None
-        place = slices(body.last.place, body.lying.cells.shape)
-        if float(differs(body.lying, body.before)[place].mean()) < _TELLING:
-            return None
-        changed = differs(self._stir.now, body.lying)
-        if float(changed.mean()) > _EVERYWHERE:
-            body.lying = None  # light or view: learn the place anew
-            return None
-        return float(changed[place].mean())
-
     def _confirm(self, body: Body, time: float) -> Iterator[Event]:
         if self._rule.holds_at(time) and self._zone(body) is not None and not self._twice(body):
-            evidence = self._evidence(body)
+            evidence = lies(body, self._stir, self._paths, self._aspect)
             if evidence:
                 body.told = True
                 yield self._event("begin", "fall", time, body, evidence)
 
     def _twice(self, body: Body) -> bool:
         """Whether somebody has fallen here already: another box of the same person."""
-        reach = _REACH * body.stand.height
+        reach = _NEAR * body.stand.height
         told = (other for other in self._bodies.values() if other.told and other is not body)
         return any(
-            abs(other.last.x - body.last.x) * self._aspect < max(reach, _REACH * other.stand.height) for other in told
+            abs(other.last.x - body.last.x) * self._aspect < max(reach, _NEAR * other.stand.height) for other in told
         )
 
     def _zone(self, body: Body) -> str | None:
@@ -239,55 +209,6 @@ class _Falls(Judge):
             return ""
         x1, _, x2, foot = body.stand.box
         return next((zone.name for zone in self._zones if zone.contains(np.array([[(x1 + x2) / 2, foot]]))[0]), None)
-
-    def _evidence(self, body: Body) -> dict[str, Any] | None:
-        """What says that somebody lies there; None: nothing does, or it may be something else."""
-        if body.boxes >= max(2, _BOXES * body.looks) and (self._flat(body) or not self._crowded(body)):
-            return {"evidence": "box", "boxes": round(body.boxes / body.looks, 2)}
-        stand, x = body.stand, body.last.x
-        head = stand.foot - body.last.up * stand.height
-        side = min(x, 1 - x) * self._aspect
-        if stand.height < _SMALLEST or side < _SIDE * stand.height or head > 1 - _BOTTOM * stand.height:
-            return None
-        if body.before is None or self._stir.now is None or self._crowded(body):
-            return None
-        changed = differs(self._stir.now, body.before)
-        if float(changed.mean()) > _EVERYWHERE:
-            return None
-        x1, y1, x2, y2 = stand.box
-        slim, half = (x2 - x1) * 0.2, (y2 - y1) / 2
-        vacated = float(changed[slices((x1 + slim, y1, x2 - slim, y1 + half), changed.shape)].mean())
-        changed[slices((x1, 0.0, x2, 1.0), changed.shape)] = False
-        wide = 1.3 * stand.height / self._aspect
-        low = (x - wide, stand.foot - 0.45 * stand.height, x + wide, stand.foot + 0.4 * stand.height)
-        fresh = float(changed[slices(low, changed.shape)].sum()) / changed.shape[0] ** 2 / stand.height**2
-        if vacated < _VACATED or fresh < (_FRESH_ODD if self._odd(body) else _FRESH):
-            return None
-        return {"evidence": "picture", "vacated": round(vacated, 2), "lies": round(fresh, 3)}
-
-    def _flat(self, body: Body) -> bool:
-        """Whether the place is as wide as somebody who lies; a person half hidden by another is not."""
-        x1, y1, x2, y2 = body.last.place
-        return (x2 - x1) * self._aspect >= _FLAT * (y2 - y1)
-
-    def _odd(self, body: Body) -> bool:
-        """Whether it may be no person, or one who went out at the bottom."""
-        stand, place = body.stand, body.last.place
-        return stand.label == "motion" or (stand.foot < 1 - _CUT <= place[3])
-
-    def _crowded(self, body: Body) -> bool:
-        """Whether somebody else is so near that it may be them who stirs."""
-        stand, x = body.stand, body.last.x
-        wide = _REACH * stand.height / self._aspect
-        middle = (stand.box[0] + stand.box[2]) / 2
-        left, right = min(x, middle) - wide, max(x, middle) + wide
-        top, bottom = stand.foot - stand.height, stand.foot + 0.3 * stand.height
-        for thing in self._paths:
-            x1, y1, x2, y2 = thing.last.box
-            tall = thing.label != "motion" and y2 - y1 >= 0.5 * stand.height
-            if thing.number != body.number and tall and x1 < right and x2 > left and y1 < bottom and y2 > top:
-                return True
-        return False
 
     def _others(self, body: Body, shown: Thing | None) -> Mask | None:
         """Cells that belong to others, or that masks leave out."""

@@ -32,7 +32,7 @@ _SPAN_S = 2.5
 _GROWS = 0.3
 """By so much of itself a height may grow in a second: two people in one box are not one tall one."""
 _SAME_PLACE, _SITS = 0.25, 0.6
-"""Who stood within so many heights of here, and is lower than this share now, sits on the ground: no start of a fall."""
+"""Who stood within so many heights of here and is lower than this share now sits on the ground: nobody falls then."""
 _SLIM, _SLIM_MOTION = 0.8, 0.6
 _EDGE, _TOP, _HANGS = 0.006, 0.01, 0.8
 _FLAT = 0.6
