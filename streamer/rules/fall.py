@@ -21,7 +21,7 @@ from pydantic import Field
 
 from streamer.events import Event, State
 from streamer.places import Places, Zone
-from streamer.rules.lying import lies, vacated
+from streamer.rules.lying import deserted, lies
 from streamer.rules.path import Paths, Thing
 from streamer.rules.posture import RISEN, Body, Sample, Stand, part, upright
 from streamer.rules.rule import Judge, Rule
@@ -60,7 +60,7 @@ class Fall(Rule):
     end_seconds: float = Field(1.0, ge=0, description="Up again for so long ends it, seconds.")
     labels: list[str] = Field(
         ["person"],
-        description="Labels of who may fall. `motion` only where nothing but people moves: cars sink out of sight, too.",
+        description="Who may fall; `motion` only where nothing but people moves, for cars sink out of sight, too.",
     )
     min_confidence: float = Field(
         0.35, ge=0, le=1, description="Mean confidence of the sightings that is asked for while they are up."
@@ -178,7 +178,7 @@ class _Falls(Judge):
 
     def _over(self, body: Body, known: float) -> bool:
         """Whether somebody who had fallen is up again, or gone."""
-        changed = vacated(body, self._stir)
+        changed = deserted(body, self._stir)
         high = body.high_s(known) >= self._rule.end_seconds - 1e-6 and body.high_since is not None
         if high:
             return body.high_box if changed is None else changed >= (_LEFT / 2 if body.high_box else _LEFT)

@@ -86,7 +86,7 @@ def _crowded(body: Body, things: Iterable[Thing], aspect: float) -> bool:
     return False
 
 
-def vacated(body: Body, stir: Stir) -> float | None:
+def deserted(body: Body, stir: Stir) -> float | None:
     """The share of the place that looks other than with somebody in it; None: the picture cannot tell."""
     if body.lying is None or body.before is None or stir.now is None:
         return None

@@ -138,7 +138,7 @@ class Body:
             return Sample(known, up, sure, (x1 + x2) / 2, "box" if own else "other", box, moves)
         if moves and found is not None:
             up = (stand.foot - found.top) / stand.height
-            place = found.left, found.top, found.right, min(stand.foot + 0.3 * stand.height, 1.0)
+            place = found.left, found.top, found.right, found.bottom
             return Sample(known, up, up, found.x, "stir", place, True)
         return None
 

@@ -37,7 +37,8 @@ class Stirring(NamedTuple):
     mass: float
     """Its area in squared frame heights."""
     top: float
-    """Its upper end, fractions of the frame."""
+    bottom: float
+    """Its upper and lower end, fractions of the frame."""
     left: float
     right: float
     """Its ends, fractions of the frame."""
@@ -105,12 +106,13 @@ class Stir:
             part = part & ~without[place]
         rows, columns = np.nonzero(part)
         if not len(rows):
-            return Stirring(0.0, box[3], box[0], box[2])
+            return Stirring(0.0, box[3], box[3], box[0], box[2])
         skip = int(_TOP_SHARE * len(rows))
-        top = int(np.sort(rows)[skip]) + place[0].start
+        rows = np.sort(rows) + place[0].start
+        top, bottom = int(rows[skip]), int(rows[-1]) + 1
         columns = np.sort(columns) + place[1].start
         left, right = int(columns[skip]), int(columns[-1 - skip]) + 1
-        return Stirring(len(rows) / height**2, top / height, left / width, right / width)
+        return Stirring(len(rows) / height**2, top / height, bottom / height, left / width, right / width)
 
 
 def differs(a: Picture, b: Picture) -> Mask:
