@@ -172,9 +172,8 @@ class _Falls(Judge):
             body.last = now  # what stirs above who lies may be somebody else
         if now is not None and now.stirs:
             body.stirred_at = known
-        if body.high_since is None:
-            still = known - body.stirred_at >= _STILL_S
-            body.lying = (body.lying or self._stir.now) if still else None
+        if body.high_since is None and known - body.stirred_at >= _STILL_S:
+            body.settle(self._stir.now)
 
     def _over(self, body: Body, known: float) -> bool:
         """Whether somebody who had fallen is up again, or gone."""

@@ -90,7 +90,7 @@ def deserted(body: Body, stir: Stir) -> float | None:
     """The share of the place that looks other than with somebody in it; None: the picture cannot tell."""
     if body.lying is None or body.before is None or stir.now is None:
         return None
-    place = slices(body.last.place, body.lying.cells.shape)
+    place = slices(body.bed, body.lying.cells.shape)
     if float(differs(body.lying, body.before)[place].mean()) < _TELLING:
         return None
     changed = differs(stir.now, body.lying)

@@ -97,7 +97,8 @@ class Body:
     before: Picture | None = None
     """The picture before the fall."""
     lying: Picture | None = None
-    """The place with somebody who lies in it."""
+    bed: Box = (0.0, 0.0, 0.0, 0.0)
+    """The last picture in which they lay still, and where."""
     boxes: int = 0
     looks: int = 0
     """Frames since it is low, and in how many of them a box was there."""
@@ -178,6 +179,11 @@ class Body:
         self.lying, self.empty_since, self.stirred_at = None, None, now.known
         self.low()
         return True
+
+    def settle(self, now: Picture | None) -> None:
+        """Note how the place looks while somebody lies still in it."""
+        if self.lying is None or self.lying.known < self.stirred_at:
+            self.lying, self.bed = now, self.last.place
 
     def low(self) -> None:
         """Forget that the head was up."""
