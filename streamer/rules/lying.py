@@ -23,7 +23,7 @@ _SIDE, _BOTTOM = 0.3, 0.1
 """Who was last so near the edge, in own heights, may have gone out."""
 _REACH = 0.6
 """Who is nearer to others, in own heights, may be hidden by them."""
-_VACATED, _FRESH, _FRESH_ODD = 0.3, 0.05, 0.15
+_VACATED, _FRESH, _FRESH_ODD = 0.15, 0.05, 0.15
 """Share of where the upper body was that must have changed; area of what lies beside it, in squared heights, and where
 it may as well be something else that went out at the bottom."""
 _TELLING, _EVERYWHERE = 0.1, 0.5
