@@ -12,7 +12,7 @@ five; of who sits on the ground, the head stays above half of the stature. What 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from streamer.rules.path import Paths, Thing
 from streamer.rules.posture import RISEN, Body, Sample, Stand, part, upright
 from streamer.rules.rule import Judge, Rule
 from streamer.rules.stir import Box, Mask, Stir, slices
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _KEEP_S = 2.5
 _WAIT_S = 1.5
@@ -89,7 +89,7 @@ class _Falls(Judge):
         self._hush: Mask | None = None
         self._aspect = 1.0
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         present, _ = self._paths.update(frame, tracks)
         if not tracks.known or not (len(self._paths) or self._bodies):
