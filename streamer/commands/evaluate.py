@@ -53,6 +53,7 @@ def evaluate(given: argparse.Namespace) -> None:
 
 
 def _events(site: Site, videos: Mapping[str, Path], given: argparse.Namespace) -> Any:
+    from streamer.evaluation.daylight import Daylight
     from streamer.evaluation.score import evaluate as score
     from streamer.evaluation.truthfile import load_truth
 
@@ -65,9 +66,11 @@ def _events(site: Site, videos: Mapping[str, Path], given: argparse.Namespace) -
     }
     truth.check({camera: site.cameras[camera].places for camera in videos}, rules)
     truth.check_times(_lengths(videos))
-    report = asyncio.run(play(site, videos, "evaluate"))
+    light = {camera: Daylight() for camera in videos}
+    report = asyncio.run(play(site, videos, "evaluate", beside=light))
     truth.check_times(report.seconds)
-    return score(report, truth, given.tolerance)
+    lines = {camera: light[camera].timeline(seconds) for camera, seconds in report.seconds.items()}
+    return score(report, truth, given.tolerance, lines)
 
 
 def _lengths(videos: Mapping[str, Path]) -> dict[str, float]:
