@@ -165,8 +165,14 @@ def _add_camera_commands(command: Add) -> None:
         "--analyze-fps", type=float, nargs="+", metavar="FPS", help="instead of the configured rate; several for tracks"
     )
     made.add_argument("--json", action="store_true", help="print one JSON object")
-    for name, text in (("model", "NAME"), ("data", "FOLDER")):
-        made.add_argument(f"--{name}", metavar=text, help="of clips: not in this version")
+    made.add_argument("--model", metavar="NAME | FILE", help="a behaviour model alone, on --data or --video")
+    made.add_argument("--data", metavar="FOLDER | CSV", help="labeled clips for --model")
+    made.add_argument("--folds", metavar="RUN", help="instead of --model: each fold of a training on what it held back")
+    made.add_argument("--label", metavar="LABEL", help="of the model, the one that is looked for")
+    made.add_argument("--split", metavar="NAME", help="only clips of this split: train, val or test")
+    made.add_argument(
+        "--background", action="append", default=[], metavar="LABEL", help="clips that show none of the model's labels"
+    )
 
 
 def _add_sink_commands(command: Add) -> None:

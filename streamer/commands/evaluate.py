@@ -1,4 +1,4 @@
-"""`streamer evaluate`: a site's pipelines over recordings, against what really happens in them."""
+"""`streamer evaluate`: a site's pipelines over recordings, against what really happens in them; or a model alone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ _FASTEST = 60.0
 def evaluate(given: argparse.Namespace) -> None:
     """Print how well events agree with the truth, and tracks with labeled boxes."""
     if given.model or given.data:
-        raise InputError(
-            "evaluate: --model and --data (models on clips) are not in this version; "
-            "it evaluates sites: streamer evaluate CONFIG --video CAMERA=FILE --truth FILE"
-        )
+        from streamer.commands.clips import evaluate_model
+
+        if not given.model and given.folds is None:
+            raise InputError("evaluate: --data needs --model NAME|FILE, or --folds RUN with the models of its folds")
+        return evaluate_model(given)
+    for name in ("folds", "label", "split", "background"):
+        if getattr(given, name):
+            raise InputError(f"evaluate: --{name} goes with --model and --data")
     if given.config is None or not given.video:
         raise InputError("evaluate: needs a configuration and a recording: CONFIG --video CAMERA=FILE --truth FILE")
     if given.truth is None and not given.tracks:
