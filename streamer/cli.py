@@ -92,6 +92,7 @@ def _parser(lazy: Sequence[str]) -> argparse.ArgumentParser:
 
     _add_site_commands(command)
     _add_camera_commands(command)
+    _add_training_commands(command)
     bench = command("bench", "bench.command:bench", "measure load, latency and cost against the floor")
     if "bench" in lazy[:1]:
         import_module("streamer.bench.command").add_arguments(bench)
@@ -173,6 +174,19 @@ def _add_camera_commands(command: Add) -> None:
     made.add_argument(
         "--background", action="append", default=[], metavar="LABEL", help="clips that show none of the model's labels"
     )
+
+
+def _add_training_commands(command: Add) -> None:
+    made = command("train", "commands.train:train", "train a behaviour model from a recipe and a folder of clips")
+    made.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file; see docs/training.md")
+    made.add_argument("--data", type=Path, metavar="FOLDER", help="of clips, or a CSV list (default: the recipe's)")
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="where all goes (default runs/NAME)")
+    made.add_argument("--resume", choices=("auto",), help="go on with what is there, if anything is")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, e.g. schedule.epochs=10"
+    )
+    made.add_argument("--folds", type=int, metavar="K", help="judge every clip by a net that has not seen its source")
+    made.add_argument("--pack", type=Path, metavar="FOLDER", help="only write the decoded frames, to train elsewhere")
 
 
 def _add_sink_commands(command: Add) -> None:
