@@ -170,6 +170,7 @@ def _add_camera_commands(command: Add) -> None:
     made.add_argument("--data", metavar="FOLDER | CSV", help="labeled clips for --model")
     made.add_argument("--folds", metavar="RUN", help="instead of --model: each fold of a training on what it held back")
     made.add_argument("--label", metavar="LABEL", help="of the model, the one that is looked for")
+    made.add_argument("--threshold", type=float, metavar="X", help="instead of the card's (with --folds: of 0.5)")
     made.add_argument("--split", metavar="NAME", help="only clips of this split: train, val or test")
     made.add_argument(
         "--background", action="append", default=[], metavar="LABEL", help="clips that show none of the model's labels"

@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-floor", action="store_true", help="skip the measurement of the floor")
     add("--rules", action="store_true", help="only what tracker and rules cost a frame, and their memory over a week")
     add("--tracks", type=int, default=20, metavar="N", help="with --rules: things in the picture (default 20)")
+    add("--compare-clip", metavar="MODEL", help="only this behaviour model, streamed against sliding clips")
+    add("--data", type=Path, metavar="FOLDER", help="with --compare-clip: labeled clips, for the accuracy of each")
+    add("--label", metavar="LABEL", help="with --data: the label that is looked for (default: the model's last)")
+    add("--clips", type=int, metavar="N", help="with --data: only so many of each label")
     add("--json", action="store_true", help="print one JSON object")
 
 
@@ -94,11 +98,23 @@ def bench(given: argparse.Namespace) -> None:
         costs = rules.measure(given.tracks, given.analyze_fps)
         print(json.dumps(costs.to_json()) if given.json else costs.to_text())
         return
+    if given.compare_clip:
+        _compare_clip(given)
+        return
     load = load_of(given)
     say = (lambda text: None) if given.json else (lambda text: print(text, flush=True))
     found = _Bench(load, say).run(given)
     if given.json:
         print(json.dumps(found))
+
+
+def _compare_clip(given: argparse.Namespace) -> None:
+    from streamer.bench import clips
+
+    if given.clips is not None and given.clips < 1:
+        raise InputError(f"bench: --clips must be at least 1, got {given.clips}")
+    found = clips.compare(resolve(given.compare_clip, Path()), given.data, given.label, given.clips)
+    print(json.dumps(found.to_json()) if given.json else found.to_text())
 
 
 @dataclass(slots=True)

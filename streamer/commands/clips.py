@@ -30,8 +30,12 @@ def evaluate_model(given: argparse.Namespace) -> None:
     """
     if given.config is not None:
         raise InputError("evaluate: --model goes without a configuration: what is evaluated is the model alone")
-    if (given.data is None) == (not given.video):
+    if bool(given.model) == bool(given.folds):
+        raise InputError("evaluate: --data needs either --model NAME|FILE or --folds RUN, with the models of its folds")
+    if bool(given.data) == bool(given.video) or (given.folds and given.video):
         raise InputError("evaluate: a model needs --data FOLDER, or --video NAME=FILE with --truth FILE")
+    if given.threshold is not None and not 0 < given.threshold <= 1:
+        raise InputError(f"evaluate: --threshold must be above 0 and at most 1, got {given.threshold:g}")
     rates = given.analyze_fps or [None]
     if len(rates) > 1 or (rates[0] is not None and not 0 < rates[0] <= _FASTEST):
         raise InputError(f"evaluate: --model takes one --analyze-fps, above 0 and at most {_FASTEST:g}")
@@ -57,7 +61,9 @@ def _clips(given: argparse.Namespace, fps: float | None) -> tuple[dict[str, Any]
     else:
         parts = folds.parts(Path(given.folds), samples)
     card = behaviour_card(parts[0][0])
-    asked = question(card, samples, given.label, given.background)
+    # the models of folds took their thresholds from the very clips that are to be tested
+    least = 0.5 if given.folds and given.threshold is None else given.threshold
+    asked = question(card, samples, given.label, given.background).at(least)
     streamed, scores_of = Streamed(), []
     with bar(len(samples), "evaluate") as advance:
         for file, tested in parts:
@@ -70,7 +76,7 @@ def _clips(given: argparse.Namespace, fps: float | None) -> tuple[dict[str, Any]
             scores_of.append({"model": str(file), "clips": len(part.samples)})
     told = {
         "model": str(parts[0][0]) if given.folds is None else str(given.folds),
-        "data_sha256": samples_hash([it for it in streamed.samples]),
+        "data_sha256": samples_hash(streamed.samples),
         "analyze_fps": fps or card.fps,
         **({"folds": scores_of} if given.folds is not None else {}),
     }
@@ -113,7 +119,7 @@ def _recordings(given: argparse.Namespace, fps: float | None) -> tuple[dict[str,
     if streamed.skipped:
         raise InputError(f"evaluate: {streamed.skipped[0]}")
     truth.check_times({it.source: one.seconds for it, one in zip(streamed.samples, streamed.scored, strict=True)})
-    asked = Question(tuple(labels), (), {label: threshold_of(card, label) for label in labels})
+    asked = Question(tuple(labels), (), {label: threshold_of(card, label) for label in labels}).at(given.threshold)
     found: dict[str, Any] = {}
     texts = []
     for label in labels:

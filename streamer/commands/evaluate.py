@@ -20,13 +20,30 @@ _FASTEST = 60.0
 
 def evaluate(given: argparse.Namespace) -> None:
     """Print how well events agree with the truth, and tracks with labeled boxes."""
-    if given.model or given.data:
+    if given.model or given.data or given.folds:
         from streamer.commands.clips import evaluate_model
 
-        if not given.model and given.folds is None:
-            raise InputError("evaluate: --data needs --model NAME|FILE, or --folds RUN with the models of its folds")
         return evaluate_model(given)
-    for name in ("folds", "label", "split", "background"):
+    _check(given)
+    rates = given.analyze_fps or []
+    site = load_site(given.config, "replay")
+    videos = videos_of(given.video, site, "evaluate")
+    found: dict[str, Any] = {}
+    texts = []
+    if given.truth is not None:
+        evaluation = _events(_at_rate(site, rates[0] if rates else None), videos, given)
+        found |= evaluation.to_json()
+        texts.append(evaluation.to_text())
+    if given.tracks:
+        measured, text = _tracks(site, videos, videos_of(given.tracks, site, "evaluate", "--tracks"), rates)
+        found["tracks"] = measured
+        texts.append(text)
+    print(json.dumps(found, ensure_ascii=False) if given.json else "\n\n".join(texts))
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Refuse what makes no sense together. Raises InputError."""
+    for name in ("label", "split", "background", "threshold"):
         if getattr(given, name):
             raise InputError(f"evaluate: --{name} goes with --model and --data")
     if given.config is None or not given.video:
@@ -41,19 +58,6 @@ def evaluate(given: argparse.Namespace) -> None:
             raise InputError(f"evaluate: --analyze-fps must be above 0 and at most {_FASTEST:g}, got {rate:g}")
     if given.truth is not None and len(rates) > 1:
         raise InputError("evaluate: --truth takes one --analyze-fps; several are for --tracks alone")
-    site = load_site(given.config, "replay")
-    videos = videos_of(given.video, site, "evaluate")
-    found: dict[str, Any] = {}
-    texts = []
-    if given.truth is not None:
-        evaluation = _events(_at_rate(site, rates[0] if rates else None), videos, given)
-        found |= evaluation.to_json()
-        texts.append(evaluation.to_text())
-    if given.tracks:
-        measured, text = _tracks(site, videos, videos_of(given.tracks, site, "evaluate", "--tracks"), rates)
-        found["tracks"] = measured
-        texts.append(text)
-    print(json.dumps(found, ensure_ascii=False) if given.json else "\n\n".join(texts))
 
 
 def _events(site: Site, videos: Mapping[str, Path], given: argparse.Namespace) -> Any:

@@ -1,8 +1,9 @@
 """What operators feel of a behaviour model: false alarms an hour at a recall, and how late alarms are.
 
-The scores of recordings are judged by the very rule of the live system (`fight`, with its defaults, for any label), at one threshold after the other; nothing is
-decoded or inferred again. Alarms are paired with the truth as those of a site: what is told twice is false the second
-time. A threshold that is chosen on the recordings it is measured on flatters: take it from others where you can. Pure.
+The scores of recordings are judged by the very rule of the live system (`fight` with its defaults, for any label), at
+one threshold after the other; nothing is decoded or inferred again. Alarms are paired with the truth as of a site:
+what is told twice is false the second time. A threshold that is chosen on the recordings it is measured on flatters:
+take it from others where you can. Pure.
 
 Source of the headline figures: false alarms per unit of time at a recall, as NIST ActEV and PSD-ROC have them.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ class Question:
     background: tuple[str, ...]
     """Labels of clips that show none of the model's."""
     thresholds: Mapping[str, float]
+
+    def at(self, threshold: float | None) -> Question:
+        """The same with one threshold for all labels; None: unchanged."""
+        return self if threshold is None else replace(self, thresholds=dict.fromkeys(self.labels, threshold))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ import torch
 from streamer import log
 from streamer.errors import InputError, StreamerError
 from streamer.models.nets.build import build
-from streamer.training.distributed import Crew
+from streamer.training.distributed import Crew, device_of
 from streamer.training.figures import recall_at
 from streamer.training.journal import read_log
 from streamer.training.recipe import Recipe, load_recipe
@@ -94,7 +94,7 @@ class Tuning:
         self.settings: TuneSettings = recipe.tune
         if recipe.split.fold is None or self.settings.folds > recipe.split.folds:
             raise InputError(f"tune: {path}: split.fold must be set and tune.folds at most {recipe.split.folds}")
-        self._recipe_with(self.settings.first())  # every key exists
+        self._recipe_with(self.settings.first())  # told now if a key does not exist
         self._optuna = _optuna()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ class Tuning:
         trial.set_user_attr("ms", ms)
         if self.settings.max_ms is not None and ms > self.settings.max_ms:
             raise self._optuna.TrialPruned(f"{ms:.1f} ms a step are more than {self.settings.max_ms:g}")
-        crew = Crew.alone(recipe.machine.device)
+        crew = Crew(device_of(recipe.machine.device))
         gathered = frames_of(recipe, data_of(recipe), crew)
         truth: list[Any] = []
         scores: list[Any] = []
