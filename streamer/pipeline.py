@@ -1,8 +1,9 @@
 """The base class of pipelines, the handles of their models, and how a pipeline is found by name.
 
 A pipeline is a settings model with one method, `watch`, that reads as what happens to one camera. It imports only what
-`streamer` exports. Its `Detector` fields hold a model's name until the engine binds them; a bound handle is awaited
-with a frame, and what is awaited at the same time for other cameras is computed in the same batch.
+`streamer` exports. Its `Detector` and `Behaviour` fields, and the `Behaviour` fields of its rules, hold a model's name
+until the engine binds them; a bound handle is awaited with a frame, and what is awaited at the same time for other
+cameras is computed in the same batch.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import asyncio
 import importlib
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr
 from pydantic_core import CoreSchema, core_schema
 
+from streamer.behaviour import Ask, Behaviour
 from streamer.camera import Camera
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
@@ -27,10 +29,9 @@ from streamer.ignored import Ignored
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.rule import Rule
-from streamer.types import Detections, Frame
+from streamer.types import NO_SCORES, Detections, Frame, Scores
 
-Ask = Callable[[str, Frame], Awaitable[Detections]]
-"""Asks a model by name about a frame."""
+__all__ = ["Ask", "Behaviour", "Detector", "Pipeline", "load_pipeline"]
 
 ENTRY_POINTS = "streamer.pipelines"
 
@@ -63,16 +64,22 @@ class Detector:
         """What is seen in the frame; batched with the calls for all other cameras.
 
         Raises:
-            StreamerError: nobody bound this handle to a model.
+            StreamerError: nobody bound this handle to a model, or the model of that name is no detector.
         """
-        if self._ask is None:
-            raise StreamerError(f"detector {self.name!r}: not bound to a model; call Pipeline.bind first")
         if self.motion is None:
-            return self._ignored.keep(await self._ask(self.name, frame))
-        found, moving = await asyncio.gather(self._ask(self.name, frame), self._ask(self.motion, frame))
+            return self._ignored.keep(await self._detect(self.name, frame))
+        found, moving = await asyncio.gather(self._detect(self.name, frame), self._detect(self.motion, frame))
         aspect = frame.size[0] / frame.size[1]
         joined = self._fusion.join(found, self._ignored.quiet(moving), frame.session, frame.time, aspect)
         return self._ignored.keep(joined)
+
+    async def _detect(self, model: str, frame: Frame) -> Detections:
+        if self._ask is None:
+            raise StreamerError(f"detector {model!r}: not bound to a model; call Pipeline.bind first")
+        answer = await self._ask(model, frame)
+        if not isinstance(answer, Detections):
+            raise StreamerError(f"detector {model!r}: the model of that name is a behaviour model, not a detector")
+        return answer
 
     def bound(self, ask: Ask, places: Places | None = None) -> Detector:
         """The same detector for one camera, answered by `ask`, without what the masks among its places leave out."""
@@ -124,6 +131,8 @@ class Pipeline(BaseModel):
     """What happens to one camera, as settings and one method."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    _asked: tuple[Behaviour, ...] = PrivateAttr(())
+    """The bound behaviour models, each once; looking for them at every frame would cost more than asking none."""
 
     def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Turn the camera's frames into events and readings; called anew after a long gap, all state in its locals."""
@@ -134,14 +143,54 @@ class Pipeline(BaseModel):
         return [rule for rule in self._values() if isinstance(rule, Rule)]
 
     def models(self) -> list[str]:
-        """Names of the models that this pipeline asks."""
+        """Names of the models that this pipeline and its rules ask."""
+        return [*self.detectors(), *(handle.name for handle in self._behaviours())]
+
+    def detectors(self) -> list[str]:
+        """Of these, the names of detectors."""
         return [name for handle in self._values() if isinstance(handle, Detector) for name in handle.names]
 
     def bind(self, ask: Ask, places: Places | None = None) -> Self:
-        """A copy for one camera: its model handles are answered by `ask`, and heed the masks among the places."""
-        names = type(self).model_fields
-        handles = {name: getattr(self, name) for name in names if isinstance(getattr(self, name), Detector)}
-        return self.model_copy(update={name: handle.bound(ask, places) for name, handle in handles.items()})
+        """A copy for one camera: all model handles are answered by `ask`, and detectors heed the masks among places."""
+        changed: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Detector):
+                changed[name] = value.bound(ask, places)
+            elif isinstance(value, Behaviour):
+                changed[name] = value.bound(ask)
+            elif isinstance(value, Rule) and value.handles():
+                changed[name] = value.model_copy(update={k: handle.bound(ask) for k, handle in value.handles().items()})
+        bound = self.model_copy(update=changed)
+        named = {handle.name: handle for handle in bound._behaviours()}  # noqa: SLF001 - of the same class
+        bound._asked = tuple(named.values())  # noqa: SLF001
+        return bound
+
+    async def look(self, frame: Frame, detector: Detector) -> tuple[Detections, Mapping[str, Scores]]:
+        """What the detector finds and what all behaviour models say, asked at the same time.
+
+        A pipeline without behaviour models waits for the detector and for nothing else.
+        """
+        if not self._asked:
+            return await detector(frame), NO_SCORES
+        return await asyncio.gather(detector(frame), self.behaviours(frame))
+
+    async def behaviours(self, frame: Frame) -> Mapping[str, Scores]:
+        """What all behaviour models of this pipeline and its rules say, by name; asked at the same time.
+
+        Only for pipelines that have been bound: others have none.
+        """
+        if not self._asked:
+            return NO_SCORES
+        scores = await asyncio.gather(*(handle(frame) for handle in self._asked))
+        return {handle.name: said for handle, said in zip(self._asked, scores, strict=True)}
+
+    def _behaviours(self) -> Iterator[Behaviour]:
+        for value in self._values():
+            if isinstance(value, Behaviour):
+                yield value
+            elif isinstance(value, Rule):
+                yield from value.handles().values()
 
     def _values(self) -> list[Any]:
         return [getattr(self, name) for name in type(self).model_fields]

@@ -110,10 +110,11 @@ def bench(given: argparse.Namespace) -> None:
 
 def _compare_clip(given: argparse.Namespace) -> None:
     from streamer.bench import clips
+    from streamer.training.stream import behaviour_file
 
     if given.clips is not None and given.clips < 1:
         raise InputError(f"bench: --clips must be at least 1, got {given.clips}")
-    found = clips.compare(resolve(given.compare_clip, Path()), given.data, given.label, given.clips)
+    found = clips.compare(behaviour_file(given.compare_clip), given.data, given.label, given.clips)
     print(json.dumps(found.to_json()) if given.json else found.to_text())
 
 

@@ -49,15 +49,14 @@ def evaluate_model(given: argparse.Namespace) -> None:
 def _clips(given: argparse.Namespace, fps: float | None) -> tuple[dict[str, Any], str]:
     from streamer.evaluation import folds
     from streamer.evaluation.clips import evaluate_clips, question
-    from streamer.models.registry import resolve
     from streamer.training.samples import read_samples, samples_hash
-    from streamer.training.stream import Streamed, behaviour_card
+    from streamer.training.stream import Streamed, behaviour_card, behaviour_file
 
     samples = [it for it in read_samples(Path(given.data)) if given.split in (None, it.split)]
     if not samples:
         raise InputError(f"evaluate: {given.data}: no clip has the split {given.split!r}")
     if given.folds is None:
-        parts = [(resolve(given.model, Path()), samples)]
+        parts = [(behaviour_file(given.model), samples)]
     else:
         parts = folds.parts(Path(given.folds), samples)
     card = behaviour_card(parts[0][0])
@@ -96,9 +95,8 @@ def _recordings(given: argparse.Namespace, fps: float | None) -> tuple[dict[str,
     from streamer.evaluation.alarms import KIND, Watched
     from streamer.evaluation.clips import Question, threshold_of
     from streamer.evaluation.truthfile import load_truth
-    from streamer.models.registry import resolve
     from streamer.training.samples import Sample
-    from streamer.training.stream import behaviour_card
+    from streamer.training.stream import behaviour_card, behaviour_file
 
     if given.truth is None:
         raise InputError("evaluate: --model with --video needs --truth FILE, as for a site; an empty one: all is false")
@@ -107,7 +105,7 @@ def _recordings(given: argparse.Namespace, fps: float | None) -> tuple[dict[str,
     for row in (*truth.events, *truth.ignored):
         if row.camera not in videos:
             raise InputError(f"evaluate: {given.truth}: no --video {row.camera}=FILE; given: {', '.join(videos)}")
-    file = resolve(given.model, Path())
+    file = behaviour_file(given.model)
     card = behaviour_card(file)
     kinds = list(dict.fromkeys(it.kind for it in truth.events if it.kind in card.labels))
     labels = [given.label] if given.label else kinds or list(card.thresholds) or [card.labels[-1]]

@@ -96,7 +96,7 @@ class Sweep:
 
     def to_text(self) -> str:
         """The chosen threshold, and what others would give."""
-        rows = [("the card's threshold", self.chosen)]
+        rows: list[tuple[str, Point | None]] = [("as configured", self.chosen)]
         rows += [(f"recall {it:g} or more", self.at_recall(it)) for it in RECALLS]
         rows += [(f"false/h {it:g} or less", self.at_rate(it)) for it in RATES]
         lines = [f"{'alarms of ' + self.label:<24}{_HEADER}"]

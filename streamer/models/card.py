@@ -43,6 +43,8 @@ class Input(BaseModel):
     """Subtracted, in the order of `color`."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Divided by, in the order of `color`."""
+    fit: Literal["letterbox", "stretch"] = "letterbox"
+    """How a frame is brought to this size: by one factor and padded, or each side by its own."""
     pad: int = Field(default=114, ge=0, le=255)
     """Value of the letterbox's border, before scaling."""
     stride: int = Field(default=0, ge=0)
@@ -55,6 +57,27 @@ class Input(BaseModel):
         if self.layout == "pixels" and not plain:
             raise ValueError("layout pixels: bytes go in as they are, color, scale, mean and std cannot be changed")
         return self
+
+
+class State(BaseModel):
+    """One tensor that a streaming model hands from frame to frame; all zeros at first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    shape: tuple[int, ...]
+    """Without the batch."""
+    dtype: Literal["float32", "float16"] = "float32"
+
+
+class Head(BaseModel):
+    """One question that a behaviour model answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    labels: tuple[str, ...] = Field(min_length=1)
+    activation: Literal["softmax", "sigmoid"]
 
 
 class Card(BaseModel):
@@ -81,6 +104,16 @@ class Card(BaseModel):
     """Whether a batch of n equals n batches of one; proven at import, never assumed."""
     fps: float | None = Field(default=None, gt=0)
     """Frames a second that it was trained at; None where time plays no part."""
+    state: tuple[State, ...] = ()
+    """What a streaming model remembers of a camera, in the order of its inputs."""
+    heads: tuple[Head, ...] = ()
+    """Of a behaviour model; `labels` are those of all heads, in order."""
+    warm_frames: int = Field(default=1, ge=1)
+    """So many frames of the time grid (`fps`) a streaming model must have seen before its scores count."""
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    """By label, the operating point that was measured."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """How it was trained: recipe, revision, hash of the data, seed, ..."""
     license: str = ""
     source: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)

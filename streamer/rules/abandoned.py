@@ -12,7 +12,7 @@ an alarm after 30 s of that).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from streamer.places import Places
 from streamer.rules.distance import Box, apart, box_of, covers, gap
 from streamer.rules.ground import Ground, Region
 from streamer.rules.rule import Judge, KnownTime, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _PERIOD_S = 0.5
 _STEP_S = 2.0
@@ -119,7 +119,7 @@ class _Watching(Judge):
         self._count = 0
         self._history: deque[tuple[float, list[tuple[int, Box]]]] = deque(maxlen=round(_HISTORY_S / _PERIOD_S))
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         known = self._known.advance(frame.time, tracks.known)
         if not tracks.known or (self._looked_at is not None and known - self._looked_at < _PERIOD_S - 1e-3):

@@ -8,17 +8,18 @@ anything. No I/O; called from pipelines in the engine, replay and tests alike.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.behaviour import Behaviour
 from streamer.errors import InputError
 from streamer.events import Event, Severity, State
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.schedule import When
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 Place = TypeVar("Place")
 
@@ -57,6 +58,15 @@ class Rule(BaseModel):
         """Whether a camera must have a ground plane; for `check`."""
         return False
 
+    def handles(self) -> dict[str, Behaviour]:
+        """The behaviour models that it asks, by field."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Behaviour)}
+
+    def model_faults(self, labels: Sequence[str], thresholds: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+        """What of this rule does not fit its behaviour model's card: a field and what is wrong with it; for `check`."""
+        yield from ()
+
     def holds_at(self, time: float) -> bool:
         """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""
         return self.when is None or time < _EPOCH_S or self.when.holds(time)
@@ -90,8 +100,16 @@ class Judge(ABC):
     """The memory of one rule for one camera."""
 
     @abstractmethod
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
-        """What this frame changes; called once for every analysed frame, in order of capture time."""
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
+        """What this frame changes; called once for every analysed frame, in order of capture time.
+
+        Args:
+            frame: the picture and its capture time.
+            tracks: who is followed in it.
+            scores: what behaviour models say of it, by the model's name; only those that the pipeline or a rule asks.
+        """
 
 
 class KnownTime:

@@ -69,7 +69,7 @@ class Best:
             "ms": round(self.ms, 3),
             "changes": dict(self.changes),
             "folder": str(self.folder),
-            "command": " ".join(["streamer train", str(recipe), *(f"--set {it}" for it in as_changes(self.changes))]),
+            "command": " ".join(["streamer train", str(recipe), *(f"--set '{it}'" for it in as_changes(self.changes))]),
         }
 
 
@@ -130,7 +130,7 @@ class Tuning:
     def best(self) -> Best | None:
         """The best trial so far."""
         states = self._optuna.trial.TrialState
-        ended = self._study.get_trials(deepcopy=False, states=(states.COMPLETE,))
+        ended: list[Any] = self._study.get_trials(deepcopy=False, states=(states.COMPLETE,))
         if not ended:
             return None
         one = max(ended, key=lambda it: (it.value, -it.number))

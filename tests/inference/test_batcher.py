@@ -34,7 +34,7 @@ class Bench:
         self.sent = []
         self.accept = accept
         self.batcher = Batcher(self._send, Limits(**limits), self.clock, self.metrics)
-        self.batcher.set_models(dict.fromkeys(models, LABELS))
+        self.batcher.set_models(dict.fromkeys(models, Detections.unknown(LABELS)))
         self.batches = dict.fromkeys(models, batch)
         if streams:
             self.batcher.open(streams, self.batches)
@@ -398,7 +398,7 @@ async def test_models_come_and_go(bench):
     b = bench(models=("d", "m"))
     await b.ask("x", model="d")
     waits = await b.ask("a", model="m")
-    b.batcher.set_models({"d": LABELS, "n": ("motion",)})
+    b.batcher.set_models({"d": Detections.unknown(LABELS), "n": Detections.unknown(("motion",))})
     await settle()
     assert not waits.result().known
     assert b.count("removed", "m") == 1
@@ -423,7 +423,7 @@ async def test_new_labels_forget_old_answers(bench):
     b = bench()
     await b.ask("a", 1)
     await b.answer()
-    b.batcher.set_models({"d": ("cat",)})
+    b.batcher.set_models({"d": Detections.unknown(("cat",))})
     await b.ask("a", 1)
     assert len(b.sent) == 2
 

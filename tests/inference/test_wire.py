@@ -27,7 +27,7 @@ def over(results, batch=7):
         assert len(body) < MAX_BYTES - 2048
         assert header["batch"] == batch
         assert seconds is None
-        back += unpack_results(Message(header, body), LABELS)
+        back += unpack_results(Message(header, body), Detections.unknown(LABELS))
         seconds = header["seconds"]
     assert seconds == 0.25
     return back
@@ -74,13 +74,13 @@ def test_more_than_a_message_holds_is_cut_to_the_strongest():
 )
 def test_nonsense_is_refused(counts, body):
     with pytest.raises(ValueError, match=r"need|labels"):
-        unpack_results(Message({"counts": counts}, body), LABELS)
+        unpack_results(Message({"counts": counts}, body), Detections.unknown(LABELS))
 
 
 def test_answers_of_a_model_with_other_labels_are_of_no_use():
     (header, body), *_ = pack_results(1, [random_detections(np.random.default_rng(0), 3), None], 0.1)
     assert header["labels"] == 80
-    assert unpack_results(Message(header, body), ("one", "two")) == [None, None]
+    assert unpack_results(Message(header, body), Detections.unknown(("one", "two"))) == [None, None]
 
 
 def test_stale_is_no_count_of_detections():
