@@ -1,8 +1,8 @@
 """`streamer bench --compare-clip`: one behaviour model streamed, and the same model over sliding clips.
 
 All in one run on one thread, so that the ratios hold on any machine. Time is processor time: what else the machine does
-is not charged. Streaming is measured through the very object that the worker runs, scaling to the net's size included;
-sliding pays for that once a frame, too.
+is not charged. An ONNX model streams through the very object that the worker runs; a safetensors model, which is for
+training, through `step` of its net, and its clips through `forward`. Scaling to the net is included, once a frame.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from streamer.models.transforms import fit
 from streamer.training.figures import Figures, clip_figures, clip_score
 from streamer.training.frames import decode
 from streamer.training.samples import Sample, read_samples
-from streamer.training.sliding import Answer, sliding, windows
+from streamer.training.sliding import Answer, sliding, streaming, windows
 from streamer.training.stream import behaviour_card, stream_samples
 
 HOPS = (1, 8, 16)
@@ -150,20 +150,23 @@ def _row(way: str, hop: int, ms: tuple[float, float], base: tuple[float, float],
 
 def _stream_ms(file: Path, card: Card, frames: Pixels, batch: int) -> float:
     """CPU milliseconds a frame and camera, as the worker runs it."""
-    runtime = "torch" if file.suffix == ".safetensors" else "onnxruntime"
-    loaded = load(ModelSpec("bench", file), card, Plan(runtime, threads=1, batch=batch, reason="bench"))
+    if file.suffix == ".safetensors":
+        step = streaming(file, card, batch)
+        size = card.input
+        return _cpu_ms(lambda: step(np.stack([fit(frames[i % len(frames)], size) for i in range(batch)]))) / batch
+    loaded = load(ModelSpec("bench", file), card, Plan("onnxruntime", threads=1, batch=batch, reason="bench"))
     try:
         loaded.warm_up()
         at = 0
         assert card.fps is not None
         period_s = 1 / card.fps
 
-        def step() -> None:
+        def turn() -> None:
             nonlocal at
             loaded.run([Picture(f"camera {i}", 1, at * period_s, frames[at % len(frames)]) for i in range(batch)])
             at += 1
 
-        return _cpu_ms(step) / batch
+        return _cpu_ms(turn) / batch
     finally:
         loaded.close()
 
@@ -188,21 +191,27 @@ def _accuracies(
         return None, {}
     answer, length = how
     at, threshold = card.labels.index(positive), float(card.thresholds.get(positive, 0.5))
-    found = stream_samples(file, samples)
-    truth = np.array([it.label == positive for it in found.samples], np.int64)
-    sources = [it.source for it in found.samples]
-    scores = [clip_score(it.scores[:, at], it.warm) for it in found.scored]
-    streamed = clip_figures(truth, scores, sources, threshold)
-    slid: dict[int, list[float]] = {hop: [] for hop in HOPS}
     assert card.fps is not None
-    for sample in found.samples:
+    trained = file.suffix == ".safetensors"
+    found = None if trained else stream_samples(file, samples)
+    kept = list(samples) if found is None else found.samples
+    truth = np.array([it.label == positive for it in kept], np.int64)
+    sources = [it.source for it in kept]
+    scores = [] if found is None else [clip_score(it.scores[:, at], it.warm) for it in found.scored]
+    slid: dict[int, list[float]] = {hop: [] for hop in HOPS}
+    for sample in kept:
         frames = decode(sample, card.input, card.fps)
+        if trained:
+            step = streaming(file, card)
+            steps = [float(step(frame[None])[0, at]) for frame in frames]
+            scores.append(clip_score(steps, np.arange(len(steps)) >= card.warm_frames - 1))
         # windows of hop 1 contain those of all other hops
         every = {span: float(answer(frames[slice(*span)])[at]) for span in windows(len(frames), length, 1)}
         for hop in HOPS:
             said = [every[span] for span in windows(len(frames), length, hop)]
             slid[hop].append(clip_score(said, np.ones(len(said), bool)))
-    return streamed, {hop: clip_figures(truth, scores, sources, threshold) for hop, scores in slid.items()}
+    streamed = clip_figures(truth, scores, sources, threshold)
+    return streamed, {hop: clip_figures(truth, them, sources, threshold) for hop, them in slid.items()}
 
 
 def _some(samples: Sequence[Sample], limit: int | None) -> list[Sample]:

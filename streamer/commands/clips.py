@@ -55,10 +55,7 @@ def _clips(given: argparse.Namespace, fps: float | None) -> tuple[dict[str, Any]
     samples = [it for it in read_samples(Path(given.data)) if given.split in (None, it.split)]
     if not samples:
         raise InputError(f"evaluate: {given.data}: no clip has the split {given.split!r}")
-    if given.folds is None:
-        parts = [(behaviour_file(given.model), samples)]
-    else:
-        parts = folds.parts(Path(given.folds), samples)
+    parts = folds.parts(Path(given.folds), samples) if given.folds else [(behaviour_file(given.model), samples)]
     card = behaviour_card(parts[0][0])
     # the models of folds took their thresholds from the very clips that are to be tested
     least = 0.5 if given.folds and given.threshold is None else given.threshold

@@ -13,8 +13,8 @@ from streamer.errors import InputError
 from streamer.models.card import Card
 from streamer.training.samples import Sample, read_samples
 
-MODELS = ("model.onnx", "model.safetensors")
-"""Of a run folder; the first that is there: the ONNX file is what a daemon runs."""
+MODEL = "model.onnx"
+"""Of a run folder: the file that a daemon runs, not the weights beside it."""
 SPLIT = "split.csv"
 _HELD = ("val", "test")
 
@@ -32,9 +32,9 @@ def parts(run: Path, samples: Sequence[Sample]) -> list[tuple[Path, list[Sample]
     Raises:
         InputError: no such run, a sample that no fold held back, or one that a fold both learned from and held back.
     """
-    folders = [it for it in (run, *sorted(run.glob("*/"))) if (it / SPLIT).is_file() and _model(it) is not None]
+    folders = [it for it in (run, *sorted(run.glob("*/"))) if (it / SPLIT).is_file() and (it / MODEL).is_file()]
     if not folders:
-        raise InputError(f"evaluate: --folds {run}: no fold with {SPLIT} and {' or '.join(MODELS)} in it")
+        raise InputError(f"evaluate: --folds {run}: no fold with {SPLIT} and {MODEL} in it")
     left = {_key(sample): sample for sample in samples}
     found = []
     for folder in folders:
@@ -46,9 +46,8 @@ def parts(run: Path, samples: Sequence[Sample]) -> list[tuple[Path, list[Sample]
             what = f"clip {min(both)[0]}" if both else f"source {min(sources)!r}"
             raise InputError(f"evaluate: --folds {run}: {folder.name} learned from {what} and would be tested on it")
         tested = [left.pop(key) for key in list(left) if key in held]
-        model = _model(folder)
-        if tested and model is not None:
-            found.append((model, tested))
+        if tested:
+            found.append((folder / MODEL, tested))
     if left:
         raise InputError(
             f"evaluate: --folds {run}: {len(left)} of {len(samples)} clips were held back by no fold, the first is "
@@ -63,10 +62,6 @@ def agree(first: Path, card: Card, file: Path, other: Card) -> None:
         ours, theirs = getattr(card, name), getattr(other, name)
         if ours != theirs:
             raise InputError(f"evaluate: {file}: its {name} are {theirs}, those of {first} are {ours}")
-
-
-def _model(folder: Path) -> Path | None:
-    return next((folder / name for name in MODELS if (folder / name).is_file()), None)
 
 
 def _key(sample: Sample) -> tuple[str, str, str, float, float | None]:

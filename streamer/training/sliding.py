@@ -6,7 +6,8 @@ only how often each frame is computed, and how far back an answer can look. Used
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,34 @@ def sliding(file: Path, card: Card, threads: int = 1) -> Answer:
     return _forward(file, card, threads) if file.suffix == ".safetensors" else _stepped(file, card, threads)
 
 
+def streaming(file: Path, card: Card, batch: int = 1, threads: int = 1) -> Callable[[Pixels], Floats]:
+    """A safetensors model as it would stream, in the library that `sliding` computes its windows with.
+
+    Returns:
+        From the frames of some cameras at one time, uint8 (batch, h, w, 3), to probabilities (batch, L); the state is
+        carried from call to call.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    import torch
+
+    from streamer.models.nets.saved import load
+
+    net, _ = load(file)
+    net.eval()
+    state = net.initial_state(batch)
+
+    def answer(frames: Pixels) -> Floats:
+        nonlocal state
+        with _threads(threads), torch.inference_mode():
+            logits, state = net.step(torch.from_numpy(normalise(frames, card.input)), state)
+            said: Floats = net.activate(logits).numpy()
+            return said
+
+    return answer
+
+
 def windows(count: int, length: int, hop: int) -> list[tuple[int, int]]:
     """Where the windows of a clip lie: each ends `hop` frames after the one before; a short clip is one window.
 
@@ -54,17 +83,25 @@ def _forward(file: Path, card: Card, threads: int) -> Answer:
     net.eval()
 
     def answer(frames: Pixels) -> Floats:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            with torch.inference_mode():
-                logits, _ = net(torch.from_numpy(normalise(frames, card.input))[None])
-                said: Floats = net.activate(logits[:, -1])[0].numpy()
-                return said
-        finally:
-            torch.set_num_threads(before)
+        with _threads(threads), torch.inference_mode():
+            logits, _ = net(torch.from_numpy(normalise(frames, card.input))[None])
+            said: Floats = net.activate(logits[:, -1])[0].numpy()
+            return said
 
     return answer
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads of torch for a while."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _stepped(file: Path, card: Card, threads: int) -> Answer:
