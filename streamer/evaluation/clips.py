@@ -121,8 +121,8 @@ def question(card: Card, samples: Sequence[Sample], label: str | None, backgroun
         if name not in card.labels and name not in none:
             hint = nearest(name, card.labels) or f"; the model knows {', '.join(card.labels)}"
             raise InputError(
-                f"evaluate: {there[name]} clips have the label {name!r}{hint}; if they show none of those, "
-                f"say --background {name}"
+                f"evaluate: {there[name]} clips have the label {name!r}{hint} "
+                f"(if they show nothing that the model knows: --background {name})"
             )
     if label is not None and label not in card.labels:
         hint = nearest(label, card.labels) or f"; it knows {', '.join(card.labels)}"

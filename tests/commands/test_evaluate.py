@@ -93,7 +93,7 @@ def test_another_rate_can_be_tried_without_touching_the_site(capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (("--model", "fight", "--data", "clips"), "--model and --data (models on clips) are not in this version"),
+        ((*GIVEN, "--truth", "two.json", "--label", "fight"), "--label goes with --model and --data"),
         ((), "evaluate: needs a configuration and a recording"),
         (GIVEN, "nothing to compare with"),
         ((*GIVEN, "--truth", "none.json"), "none.json: cannot be read: No such file"),
