@@ -13,6 +13,7 @@ import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from streamer import log
@@ -24,6 +25,7 @@ from streamer.config import Site
 from streamer.engine import Engine, Parts
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
+from streamer.explaining import Explainer
 from streamer.health import Vigil
 from streamer.inference.client import Models
 from streamer.ingest.readers import Readers
@@ -284,11 +286,15 @@ def _assemble(
         if told is not None:
             told(event)
 
-    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell)
+    why = Explainer({spec.name: Path(spec.file) for spec in site.models.values()})
+    parts = Parts(
+        readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell, why
+    )
     engine = Engine(parts)
     reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming=arming, signals=board)
     doors = Doors(lambda: arming.switches, arming.set, reception.admits, reception.receive)
     web = Web(site.web, reporter.status, metrics, reporter.snapshot, reporter.clip, doors)
+    web.why = reporter.why
     return Daemon(
         site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, arming, reception, load
     )

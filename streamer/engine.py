@@ -27,6 +27,7 @@ from streamer.clock import Clock
 from streamer.errors import StoreError
 from streamer.events import SYSTEM, Event, IncidentBook
 from streamer.evidence import Evidence
+from streamer.explaining import Explainer
 from streamer.health import CAMERA_KINDS, Vigil
 from streamer.inference.client import Models
 from streamer.ingest.health import Health
@@ -76,6 +77,7 @@ class Parts:
     signals: Board = field(default_factory=Board)
     told: Callable[[Event], None] = lambda event: None
     """Called with every event after it was dealt with; for the console and the status page."""
+    explainer: Explainer = field(default_factory=lambda: Explainer({}))
 
 
 class Engine:
@@ -92,7 +94,7 @@ class Engine:
         self._plans: dict[str, CameraPlan] = {}
         self._cameras: dict[str, dict[str, Camera]] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._evidence = Evidence(parts.readers, parts.outbox, parts.store)
+        self._evidence = Evidence(parts.readers, parts.outbox, parts.store, parts.explainer)
         self._works: set[asyncio.Task[None]] = set()
         self._clips: set[asyncio.Task[None]] = set()
         self._started_at = parts.clock.monotonic()

@@ -6,10 +6,11 @@ still to come when the alert goes out. Called by the engine, a task an alert; on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.alerts import Alert, ClipSettings
 from streamer.events import Event
+from streamer.explaining import Explainer
 from streamer.ingest.readers import Readers
 from streamer.outbox import Outbox
 from streamer.store import Store
@@ -22,6 +23,7 @@ class Evidence:
     readers: Readers
     outbox: Outbox
     store: Store
+    explainer: Explainer = field(default_factory=lambda: Explainer({}))
 
     async def attach_snapshot(self, alert_id: str, event: Event) -> None:
         """Have the picture of the deciding frame written; without one the alert goes as it is."""
@@ -41,3 +43,5 @@ class Evidence:
             event.camera, event.captured_at, clip.before_seconds, clip.after_seconds, alert.clip
         )
         await self.outbox.attach_clip(alert.id, there)
+        if there and clip.explain:
+            await self.explainer.explain(alert)

@@ -260,17 +260,6 @@ def list_letters(dir: Path, statuses: Sequence[Status] = ("pending", *DEAD), lim
         return letters(c, dir / "snapshots", statuses, limit)
 
 
-def find_alert(dir: Path, alert_id: str) -> Alert | None:
-    """An alert by its id, also one that was delivered; None: there is none, or no longer.
-
-    Raises:
-        StoreError: see `list_letters`.
-    """
-    with closing(connect(dir)) as c:
-        found = _letters(c, dir / "snapshots", "a.id = ?", (alert_id,))
-    return found[0].alert if found else None
-
-
 def retry_letters(dir: Path, now: float, alert_ids: Sequence[str] | None = None, lifetime_s: float = 86400.0) -> int:
     """For `streamer outbox retry`: a running daemon picks the letters up within some seconds, else the next one.
 

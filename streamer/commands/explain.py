@@ -9,6 +9,8 @@ from typing import Any
 
 from streamer.errors import InputError
 
+_MOST = 1_000_000  # letters that are looked through: all that the outbox may hold
+
 
 def explain(given: argparse.Namespace) -> None:
     """Write the picture, and print what was decided.
@@ -58,12 +60,14 @@ def explain(given: argparse.Namespace) -> None:
 def _of_alert(given: argparse.Namespace) -> tuple[Path, Path, str | None, Path]:
     """Model, clip and label of an alert, and where its picture belongs. Raises InputError."""
     from streamer.config import load_site
-    from streamer.ledger import find_alert
+    from streamer.ledger import DEAD, list_letters
+    from streamer.store import why_path
 
     if given.config is None:
         raise InputError("explain: --alert needs --config SITE, whose storage has the alert")
     site = load_site(given.config, "replay")
-    alert = find_alert(site.storage.dir, given.alert)
+    letters = list_letters(site.storage.dir, ("pending", *DEAD, "delivered"), _MOST)
+    alert = next((letter.alert for letter in letters if letter.alert.id == given.alert), None)
     if alert is None:
         raise InputError(
             f"explain: {site.storage.dir} has no alert {given.alert!r}; `streamer outbox list --all` names them"
@@ -78,4 +82,4 @@ def _of_alert(given: argparse.Namespace) -> tuple[Path, Path, str | None, Path]:
         raise InputError(f"explain: alert {given.alert!r} ({alert.event.kind}) was raised by no behaviour model")
     spec = site.models.get(str(name))
     file = Path(str(name)) if spec is None else Path(spec.file)
-    return file, alert.clip, given.label or detail.get("label"), alert.clip.with_name(f"{alert.clip.stem}-why.png")
+    return file, alert.clip, given.label or detail.get("label"), why_path(alert.clip)
