@@ -13,7 +13,6 @@ import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from streamer import log
@@ -25,7 +24,6 @@ from streamer.config import Site
 from streamer.engine import Engine, Parts
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
-from streamer.explaining import Explainer
 from streamer.health import Vigil
 from streamer.inference.client import Models
 from streamer.ingest.readers import Readers
@@ -95,6 +93,7 @@ class Daemon:
             await self._first(tasks.values(), self._models_loaded())
             if not self._stop.is_set():
                 self.engine.set_cameras(plans(self.site, self.models))
+                self._note()
                 self.reporter.upcoming = {}
                 tasks["reload"] = asyncio.create_task(self._reload_on_demand(), name="reload")
                 self.notifier.notify("READY=1", self._words())
@@ -198,6 +197,11 @@ class Daemon:
         self.engine.set_cameras(plans(new, self.models, old=self.site, running=self.engine.plans))
         self.site = new
         logger.info("reload: %s", changes or "nothing changed")
+        self._note()
+
+    def _note(self) -> None:
+        for note in self.site.notes():
+            logger.warning("%s", note)
 
     def _watch_signals(self, site: Site) -> None:
         self.arming.set_cameras(site.cameras)
@@ -286,10 +290,7 @@ def _assemble(
         if told is not None:
             told(event)
 
-    why = Explainer({spec.name: Path(spec.file) for spec in site.models.values()})
-    parts = Parts(
-        readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell, why
-    )
+    parts = Parts(readers, models, policy, outbox, store, vigil, metrics, clock, watching, site.restarts, board, tell)
     engine = Engine(parts)
     reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming=arming, signals=board)
     doors = Doors(lambda: arming.switches, arming.set, reception.admits, reception.receive)

@@ -77,7 +77,6 @@ class Parts:
     signals: Board = field(default_factory=Board)
     told: Callable[[Event], None] = lambda event: None
     """Called with every event after it was dealt with; for the console and the status page."""
-    explainer: Explainer = field(default_factory=lambda: Explainer({}))
 
 
 class Engine:
@@ -94,7 +93,7 @@ class Engine:
         self._plans: dict[str, CameraPlan] = {}
         self._cameras: dict[str, dict[str, Camera]] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._evidence = Evidence(parts.readers, parts.outbox, parts.store, parts.explainer)
+        self._evidence = Evidence(parts.readers, parts.outbox, parts.store, Explainer(parts.models.file_of))
         self._works: set[asyncio.Task[None]] = set()
         self._clips: set[asyncio.Task[None]] = set()
         self._started_at = parts.clock.monotonic()

@@ -11,7 +11,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streamer import log
@@ -30,12 +30,12 @@ class Explainer:
     """Makes them, one after the other.
 
     Args:
-        models: files of behaviour models by the name that rules use.
+        file_of: the file of a behaviour model by the name that rules use; None: it has none.
         command: instead of our own command line, in tests.
     """
 
-    def __init__(self, models: Mapping[str, Path], command: Sequence[str] = (sys.executable, "-m", "streamer")):
-        self._models = dict(models)
+    def __init__(self, file_of: Callable[[str], Path | None], command: Sequence[str] = (sys.executable, "-m", "streamer")):
+        self._file_of = file_of
         self._command = tuple(command)
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -45,7 +45,8 @@ class Explainer:
 
         Alerts that no behaviour model has raised have none.
         """
-        file = self._models.get(str(alert.event.detail.get("model")))
+        name = alert.event.detail.get("model")
+        file = None if name is None else self._file_of(str(name))
         if file is None or alert.clip is None:
             return False
         if self._waiting >= WAITING:

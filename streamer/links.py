@@ -161,7 +161,7 @@ class Models:
             also = "" if own or "did you mean" in str(error) else nearest(model, self.settings)
             self.fault(("models", model, "file") if own else keys, f"{error}{also}")
             return None
-        return ModelSpec(model, file, Overrides(settings.confidence, settings.iou)), card
+        return ModelSpec(model, file, Overrides(settings.confidence, settings.iou), card.fps), card
 
 
 def _check_labels(fault: Fault, name: str, pipeline: Pipeline, model: str, labels: list[str]) -> None:

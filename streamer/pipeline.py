@@ -1,4 +1,4 @@
-"""The base class of pipelines, the handles of their models, and how a pipeline is found by name.
+"""The base class of pipelines, and how a pipeline is found by name.
 
 A pipeline is a settings model with one method, `watch`, that reads as what happens to one camera. It imports only what
 `streamer` exports. Its `Detector` and `Behaviour` fields, and the `Behaviour` fields of its rules, hold a model's name
@@ -17,15 +17,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from streamer.behaviour import Ask, Behaviour
 from streamer.camera import Camera
-from streamer.errors import InputError, StreamerError
+from streamer.detector import Detector
+from streamer.errors import InputError
 from streamer.events import Event
-from streamer.fusion import Fusion
-from streamer.ignored import Ignored
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.rule import Rule
@@ -34,97 +32,6 @@ from streamer.types import NO_SCORES, Detections, Frame, Scores
 __all__ = ["Ask", "Behaviour", "Detector", "Pipeline", "load_pipeline"]
 
 ENTRY_POINTS = "streamer.pipelines"
-
-
-class Detector:
-    """A detector by name; awaiting it with a frame gives Detections (unknown ones if nobody can answer in time).
-
-    Args:
-        name: of the model.
-        ask: who answers; None until the handle is bound.
-        motion: name of the motion model whose unexplained motion is added (see `fusion`); None: the detector alone.
-        places: of the camera that it is bound for; what its masks leave out is not in the answers.
-    """
-
-    __slots__ = ("_ask", "_fusion", "_ignored", "motion", "name")
-
-    def __init__(self, name: str, ask: Ask | None = None, motion: str | None = None, places: Places | None = None):
-        self.name = name
-        self.motion = motion
-        self._ask = ask
-        self._fusion = Fusion()
-        self._ignored = Ignored(places)
-
-    @property
-    def names(self) -> list[str]:
-        """Of all models that it asks."""
-        return [self.name] if self.motion is None else [self.name, self.motion]
-
-    async def __call__(self, frame: Frame) -> Detections:
-        """What is seen in the frame; batched with the calls for all other cameras.
-
-        Raises:
-            StreamerError: nobody bound this handle to a model, or the model of that name is no detector.
-        """
-        if self.motion is None:
-            return self._ignored.keep(await self._detect(self.name, frame))
-        found, moving = await asyncio.gather(self._detect(self.name, frame), self._detect(self.motion, frame))
-        aspect = frame.size[0] / frame.size[1]
-        joined = self._fusion.join(found, self._ignored.quiet(moving), frame.session, frame.time, aspect)
-        return self._ignored.keep(joined)
-
-    async def _detect(self, model: str, frame: Frame) -> Detections:
-        if self._ask is None:
-            raise StreamerError(f"detector {model!r}: not bound to a model; call Pipeline.bind first")
-        answer = await self._ask(model, frame)
-        if not isinstance(answer, Detections):
-            raise StreamerError(f"detector {model!r}: the model of that name is a behaviour model, not a detector")
-        return answer
-
-    def bound(self, ask: Ask, places: Places | None = None) -> Detector:
-        """The same detector for one camera, answered by `ask`, without what the masks among its places leave out."""
-        return Detector(self.name, ask, self.motion, places)
-
-    def __repr__(self) -> str:
-        return f"Detector({self.name!r})" if self.motion is None else f"Detector({self.name!r}, motion={self.motion!r})"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """In YAML a detector is the name of a model, or ``{fuse: [DETECTOR, MOTION]}``."""
-        name = core_schema.str_schema(min_length=1)
-        two = core_schema.list_schema(name, min_length=2, max_length=2)
-        fused = core_schema.typed_dict_schema({"fuse": core_schema.typed_dict_field(two)}, extra_behavior="forbid")
-        from_name = core_schema.no_info_after_validator_function(cls, name)
-        from_two = core_schema.no_info_after_validator_function(_fused, fused)
-        given = core_schema.tagged_union_schema({"name": from_name, "fuse": from_two}, _form)
-        return core_schema.json_or_python_schema(
-            json_schema=given,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), given]),
-            serialization=core_schema.plain_serializer_function_ser_schema(_plain),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """For editors: a string, or two of them."""
-        two = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
-        fused = {"type": "object", "properties": {"fuse": two}, "required": ["fuse"], "additionalProperties": False}
-        words = "Name of a model, or {fuse: [DETECTOR, motion]}: also what moves and the detector does not know."
-        return {"anyOf": [{"type": "string"}, fused], "description": words}
-
-
-def _form(value: Any) -> str:
-    return "fuse" if isinstance(value, dict) else "name"
-
-
-def _fused(value: dict[str, list[str]]) -> Detector:
-    name, motion = value["fuse"]
-    if name == motion:
-        raise ValueError(f"fuse needs two different models, a detector and `motion`, got {name!r} twice")
-    return Detector(name, motion=motion)
-
-
-def _plain(handle: Detector) -> Any:
-    return handle.name if handle.motion is None else {"fuse": [handle.name, handle.motion]}
 
 
 class Pipeline(BaseModel):
@@ -173,7 +80,8 @@ class Pipeline(BaseModel):
         """
         if not self._asked:
             return await detector(frame), NO_SCORES
-        return await asyncio.gather(detector(frame), self.behaviours(frame))
+        answers: list[Any] = await asyncio.gather(detector(frame), *(handle(frame) for handle in self._asked))
+        return answers[0], {handle.name: said for handle, said in zip(self._asked, answers[1:], strict=True)}
 
     async def behaviours(self, frame: Frame) -> Mapping[str, Scores]:
         """What all behaviour models of this pipeline and its rules say, by name; asked at the same time.

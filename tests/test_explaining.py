@@ -53,7 +53,7 @@ def calls(folder: Path) -> list[str]:
 
 
 async def test_the_picture_lies_beside_the_clip(tmp_path: Path, command: tuple[str, ...]) -> None:
-    explainer = Explainer({"fight": Path("/models/fight.onnx")}, command)
+    explainer = Explainer({"fight": Path("/models/fight.onnx")}.get, command)
     assert await explainer.explain(alert(tmp_path, model="fight", label="fight"))
     picture = why_path(tmp_path / "a.mp4")
     assert picture == tmp_path / "a-why.png"
@@ -64,14 +64,14 @@ async def test_the_picture_lies_beside_the_clip(tmp_path: Path, command: tuple[s
 
 
 async def test_alerts_of_other_rules_have_none(tmp_path: Path, command: tuple[str, ...]) -> None:
-    explainer = Explainer({"fight": Path("f.onnx")}, command)
+    explainer = Explainer({"fight": Path("f.onnx")}.get, command)
     assert not await explainer.explain(alert(tmp_path))
     assert not await explainer.explain(alert(tmp_path, model="other"))
     assert calls(tmp_path) == []
 
 
 async def test_one_at_a_time_and_not_without_end(tmp_path: Path, command: tuple[str, ...]) -> None:
-    explainer = Explainer({"fight": Path("f.onnx")}, command)
+    explainer = Explainer({"fight": Path("f.onnx")}.get, command)
     found = await asyncio.gather(
         *(explainer.explain(alert(tmp_path, f"a{i}", model="fight")) for i in range(WAITING + 3))
     )
@@ -82,7 +82,7 @@ async def test_one_at_a_time_and_not_without_end(tmp_path: Path, command: tuple[
 
 async def test_what_fails_is_said(tmp_path: Path, command: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "fail").touch()
-    assert not await Explainer({"fight": Path("f.onnx")}, command).explain(alert(tmp_path, model="fight"))
+    assert not await Explainer({"fight": Path("f.onnx")}.get, command).explain(alert(tmp_path, model="fight"))
     assert "alert a is not explained: explain: no such thing" in caplog.text
 
 
@@ -91,13 +91,13 @@ async def test_what_takes_too_long_is_ended(
 ) -> None:
     monkeypatch.setattr(explaining, "LONGEST_S", 0.2)
     (tmp_path / "hang").touch()
-    assert not await Explainer({"fight": Path("f.onnx")}, command).explain(alert(tmp_path, model="fight"))
+    assert not await Explainer({"fight": Path("f.onnx")}.get, command).explain(alert(tmp_path, model="fight"))
     assert "took more than 0.2 s" in caplog.text
 
 
 async def test_a_daemon_that_stops_leaves_no_process(tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "hang").touch()
-    explainer = Explainer({"fight": Path("f.onnx")}, command)
+    explainer = Explainer({"fight": Path("f.onnx")}.get, command)
     task = asyncio.create_task(explainer.explain(alert(tmp_path, model="fight")))
     process = await asyncio.to_thread(started, tmp_path / "running")
     task.cancel()

@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, metavar="FOLDER", help="with --compare-clip: labeled clips, for the accuracy of each")
     add("--label", metavar="LABEL", help="with --data: the label that is looked for (default: the model's last)")
     add("--clips", type=int, metavar="N", help="with --data: only so many of each label")
+    add("--batches", action="store_true", help="only what --model costs on --device by batch size, beside the CPU")
     add("--json", action="store_true", help="print one JSON object")
 
 
@@ -100,6 +101,12 @@ def bench(given: argparse.Namespace) -> None:
         return
     if given.compare_clip:
         _compare_clip(given)
+        return
+    if given.batches:
+        from streamer.bench import batches
+
+        measured = batches.measure(given.model, given.device, given.precision, given.video)
+        print(json.dumps(measured.to_json()) if given.json else measured.to_text())
         return
     load = load_of(given)
     say = (lambda text: None) if given.json else (lambda text: print(text, flush=True))

@@ -29,7 +29,8 @@ from streamer.types import Scores
 _FORGOTTEN = 64
 """A camera that was not asked for while all others were this often is forgotten. Counted in pictures and not in
 seconds, so that a recording gives the same answers on any machine; a camera that pauses begins anew anyway."""
-_FEWEST = 16  # cameras to which the rule above applies; fewer cost nothing
+_FEWEST = 16  # so many cameras are reckoned with at least
+_MOST = 4096  # cameras that are remembered, whatever happens
 
 
 @dataclass(slots=True, eq=False)
@@ -65,8 +66,9 @@ class _Cameras:
     def stale(self) -> Iterator[str]:
         """Cameras that have left, the first to be forgotten first."""
         patience = _FORGOTTEN * max(len(self.feeds), _FEWEST)
-        for camera, feed in self.feeds.items():
-            if self.turn - feed.used <= patience:
+        spare = len(self.feeds) - _MOST
+        for i, (camera, feed) in enumerate(self.feeds.items()):
+            if self.turn - feed.used <= patience and i >= spare:
                 return
             yield camera
 

@@ -28,8 +28,10 @@ LATE_S = 1.0
 has gone back."""
 SKETCH = 16
 """Pictures are compared by so many by so many cells."""
-CUT_LEVELS, CUT_SHARE = 24.0, 0.75
-"""A cut: this share of the cells changed by more than this many levels (of 255) from one step to the next."""
+CUT_LEVELS, CUT_SHARE = 24.0, 0.55
+"""A cut: this share of the cells changed by more than this many levels (of 255) from one step to the next. Measured on
+128 clips of real cameras at 5 steps a second: the wildest step of any changes 0.44 of the cells (median of the clips'
+wildest steps: 0.04); of two pictures of different scenes, 96 in 100 differ in more than 0.55."""
 
 Pixels = NDArray[np.uint8]
 

@@ -60,6 +60,8 @@ class ModelSpec:
     name: str
     file: Path | Literal["motion"]
     overrides: Overrides = field(default_factory=Overrides)
+    fps: float | None = None
+    """Steps a second of a streaming model; None where time plays no part."""
 
 
 _WIDEST = 16 / 9

@@ -99,7 +99,7 @@ class _Watcher(Judge):
         self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
     ) -> Iterator[Event | Reading]:
         """See Judge."""
-        said = scores[self._rule.model.name]
+        said = self._rule.said(self._rule.model, scores)
         if not said.telling:
             self._last = None
             if said.known:

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from streamer.errors import InputError
 from streamer.events import Event
+from streamer.events import Moment as ShownMoment
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.passage import Passage, Passages
@@ -43,6 +44,7 @@ class RedLight(Rule):
     """A vehicle crosses its stop line on red and goes on."""
 
     kind: ClassVar[str] = "red_light"
+    evidence_s: ClassVar[float] = 10.0
 
     stop_lines: dict[str, str] = Field(
         min_length=1,
@@ -221,6 +223,9 @@ class _Enforcement(Judge):
         yield self._event(
             *("begin", frame.time, line, passage),
             box=passage.last.box if seen_now else None,
+            moments=tuple(
+                ShownMoment(moment.time, moment.box) for moment in (passage.before, passage.at, passage.last) if moment
+            ),
             detail=self._trace(line, passage, red, signal, frame),
         )
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.behaviour import Behaviour
-from streamer.errors import InputError
+from streamer.errors import InputError, StreamerError
 from streamer.events import Event, Severity, State
 from streamer.places import Places
 from streamer.readings import Reading
@@ -67,6 +67,19 @@ class Rule(BaseModel):
         """What of this rule does not fit its behaviour model's card: a field and what is wrong with it; for `check`."""
         yield from ()
 
+    def said(self, handle: Behaviour, scores: Mapping[str, Scores]) -> Scores:
+        """What the model of one of this rule's handles says.
+
+        Raises:
+            StreamerError: the pipeline does not pass it on.
+        """
+        if handle.name not in scores:
+            raise StreamerError(
+                f"{self.kind}: the pipeline passes no scores of model {handle.name!r}; in its `watch`, get them with "
+                "`await self.look(frame, self.detector)` or `await self.behaviours(frame)` and pass them to `judge`"
+            )
+        return scores[handle.name]
+
     def holds_at(self, time: float) -> bool:
         """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""
         return self.when is None or time < _EPOCH_S or self.when.holds(time)
@@ -82,6 +95,9 @@ class Rule(BaseModel):
                 has = ", ".join(places) or "none"
                 raise InputError(f"{self.kind}: {what} {name!r} is not drawn on this camera; it has: {has}")
         return [places[name] for name in names]
+
+    evidence_s: ClassVar[float] = 0.0
+    """How far before an event its `moments` may be, seconds: so much of what the camera sent is kept."""
 
     def event(self, state: State, time: float, **fields: Any) -> Event:
         """An event of this rule, with its routing filled in."""

@@ -1,7 +1,7 @@
 """A streaming model whose answers can be foretold, as the step that export writes, for tests without any training.
 
 It keeps a running mean of brightness: ``next = 0.5 state + 0.5 mean``; scores are (1 - next, next), so white pictures
-drive `bright` to 1 by halves. A second state counts the steps, and a third has the size of a feature map.
+drive `bright` up by halves. A second state counts the steps, and a third has the size of a feature map.
 """
 
 from pathlib import Path
@@ -16,14 +16,14 @@ LABELS = ("dark", "bright")
 SIZE = 16
 
 
-def stepping(path: Path, fps=5.0, warm_frames=3, keep=0.5, **changes) -> Path:
-    """Write it with its card."""
+def stepping(path: Path, fps=5.0, warm_frames=3, keep=0.5, labels=LABELS, **changes) -> Path:
+    """Write it with its card; the second of the labels is the one that brightness drives up."""
     onnx.save(network(keep), str(path))
     card = {
         "task": "behaviour",
         "family": "streaming",
-        "labels": LABELS,
-        "heads": (Head(name="light", labels=LABELS, activation="softmax"),),
+        "labels": labels,
+        "heads": (Head(name="light", labels=labels, activation="softmax"),),
         "input": Input(width=SIZE, height=SIZE, scale=1 / 255, fit="stretch"),
         "state": (
             State(name="mean", shape=(1,)),
@@ -33,7 +33,7 @@ def stepping(path: Path, fps=5.0, warm_frames=3, keep=0.5, **changes) -> Path:
         "dynamic_batch": True,
         "fps": fps,
         "warm_frames": warm_frames,
-        "thresholds": {"bright": 0.7},
+        "thresholds": {labels[1]: 0.3},
     }
     write_card(path, Card(**{**card, **changes}))
     return path
@@ -78,6 +78,11 @@ def network(keep=0.5):
     return model
 
 
-def light(level, width=32, height=18):
-    """A uint8 (H, W, 3) picture of one brightness, 0..1."""
-    return np.full((height, width, 3), round(level * 255), np.uint8)
+def light(level, width=32, height=32):
+    """A black uint8 (H, W, 3) picture whose left share is white: mean brightness is that share, 0..1.
+
+    Up to a half is no scene cut against black.
+    """
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : round(level * width)] = 255
+    return pixels

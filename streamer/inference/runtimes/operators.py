@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -139,7 +140,34 @@ def _average_pool(x: Sequence[Any], a: Attributes) -> Tensor:
     return functional.avg_pool2d(x[0], kernel, tuple(a.get("strides", (1, 1))))
 
 
-NUMBERS = ("Clip", "ReduceMean", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Unsqueeze")
+def _max(x: Sequence[Any], a: Attributes) -> Tensor:
+    return torch.amax(x[0], _axes(x, a) or tuple(range(x[0].dim())), keepdim=bool(a.get("keepdims", 1)))
+
+
+def _sum(x: Sequence[Any], a: Attributes) -> Tensor:
+    return torch.sum(x[0], _axes(x, a) or tuple(range(x[0].dim())), keepdim=bool(a.get("keepdims", 1)))
+
+
+def _gather(x: Sequence[Any], a: Attributes) -> Tensor:
+    axis, chosen = a.get("axis", 0), x[1]
+    if isinstance(chosen, int):
+        return x[0].select(axis, chosen)
+    return torch.stack([x[0].select(axis, i) for i in chosen], axis)
+
+
+NUMBERS = (
+    "Gather",
+    "Clip",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Unsqueeze",
+)
 """Operators whose constant inputs behind the first are numbers."""
 OPERATIONS: dict[str, Operation] = {
     "Abs": lambda x, a: torch.abs(x[0]),
@@ -151,6 +179,7 @@ OPERATIONS: dict[str, Operation] = {
     "Conv": _conv,
     "Div": lambda x, a: x[0] / x[1],
     "Flatten": lambda x, a: x[0].flatten(a.get("axis", 1)) if a.get("axis", 1) == 1 else _refuse("Flatten", "axis"),
+    "Gather": _gather,
     "Gemm": _gemm,
     "GlobalAveragePool": lambda x, a: x[0].mean((2, 3), keepdim=True),
     "HardSigmoid": _hard_sigmoid,
@@ -161,7 +190,10 @@ OPERATIONS: dict[str, Operation] = {
     "MaxPool": _max_pool,
     "Mul": lambda x, a: x[0] * x[1],
     "Neg": lambda x, a: -x[0],
+    "Pow": lambda x, a: torch.pow(x[0], x[1]),
+    "ReduceMax": _max,
     "ReduceMean": _mean,
+    "ReduceSum": _sum,
     "Relu": lambda x, a: torch.relu(x[0]),
     "Reshape": _reshape,
     "Resize": _resize,
@@ -175,3 +207,15 @@ OPERATIONS: dict[str, Operation] = {
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }
+SIZES: dict[str, Operation] = {
+    "Add": lambda x, a: x[0] + x[1],
+    "Cast": lambda x, a: x[0],
+    "Concat": lambda x, a: np.concatenate(list(x)),
+    "Div": lambda x, a: x[0] // x[1],
+    "Gather": lambda x, a: np.asarray(np.take(x[0], x[1], a.get("axis", 0))),
+    "Mul": lambda x, a: x[0] * x[1],
+    "Shape": lambda x, a: np.array(x[0].shape[a.get("start", 0) : a.get("end")], np.int64),
+    "Sub": lambda x, a: x[0] - x[1],
+    "Unsqueeze": lambda x, a: np.asarray(x[0]).reshape(-1),
+}
+"""Operators on sizes of tensors, in numpy: exporters write sizes as arithmetic where they mean a number."""
