@@ -30,10 +30,9 @@ def train(given: argparse.Namespace) -> None:
         gathered = frames_of(recipe, samples, us, progress)
         if given.pack is not None:
             from streamer.training.pack import pack
-            from streamer.training.starting import input_of
 
             if us.first:
-                pack(gathered.clips, given.pack, input_of(recipe), recipe.net.fps)
+                pack(gathered.clips, given.pack, recipe.input, recipe.net.fps)
             text = f"{given.pack}: frames of {len(gathered.clips)} clips; train with --data {given.pack}"
         elif given.folds is not None:
             from streamer.training.rounds import train_folds

@@ -156,8 +156,12 @@ def plan(labels: Sequence[str], recipe: Recipe, epoch: int) -> list[list[Place]]
 
 def steps(examples: Examples, batches: Sequence[Sequence[Place]], workers: int) -> Iterator[Batch]:
     """Read batches, in order."""
-    sampler: Any = batches
     loader: Any = DataLoader(
-        examples, batch_sampler=sampler, num_workers=workers, collate_fn=collate, pin_memory=torch.cuda.is_available()
+        examples,  # type: ignore[arg-type, unused-ignore]
+        batch_sampler=batches,  # type: ignore[arg-type, unused-ignore]
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # its own: each beginning takes a number, and a resumed epoch begins twice
     )
     return iter(loader)

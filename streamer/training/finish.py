@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from streamer.models.card import Card
-from streamer.models.nets.saved import save
+from streamer.models.nets.saved import card_for, save
 from streamer.training.export import export
 from streamer.training.recipe import Recipe
 from streamer.training.run import EXPORTED, MODEL, ORIGIN, Run
-from streamer.training.starting import input_of
 from streamer.training.validation import Judged, truth_of
+
+_FIGURES = ("accuracy", "precision", "recall", "f1", "auroc", "ece")
+"""Those of the target label that the card tells at a glance; all are in its `training`."""
 
 
 def write_model(run: Run, recipe: Recipe, net: Any, metrics: dict[str, Any], thresholds: dict[str, float]) -> None:
@@ -30,21 +31,13 @@ def write_model(run: Run, recipe: Recipe, net: Any, metrics: dict[str, Any], thr
     """
     net = net.cpu().eval()
     about = metrics.get("labels", {}).get(recipe.target, {})
-    card = Card(
-        task="behaviour",
-        family="streaming",
-        labels=recipe.labels,
-        heads=net.heads,
-        input=input_of(recipe),
-        state=net.state_spec,
-        warm_frames=net.warm_frames,
-        fps=recipe.net.fps,
-        architecture=recipe.net.model_dump_json(),
-        dynamic_batch=True,
+    card = card_for(
+        net,
+        fit=recipe.fit,
         thresholds=thresholds,
         license=recipe.license,
         source=recipe.source,
-        metrics={name: about[name] for name in ("accuracy", "f1", "auroc", "ece") if about.get(name) is not None},
+        metrics={name: about[name] for name in _FIGURES if about.get(name) is not None},
         training={**run.read(ORIGIN), "recipe": recipe.to_json(), "metrics": metrics},
     )
     path = run.path(MODEL)

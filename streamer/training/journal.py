@@ -38,7 +38,6 @@ class Journal:
         part = log.with_name(f".{log.name}.part")
         part.write_text("".join(keep))
         os.replace(part, log)
-        self._log = log.open("a", encoding="utf-8")
         self._board = self._wandb = None
         if recipe.journal.tensorboard:
             self._board = _summary_writer()(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
@@ -52,6 +51,7 @@ class Journal:
                 id=hashlib.sha256(f"{folder.absolute()} {_born(log)}".encode()).hexdigest()[:16],
                 resume="allow",
             )
+        self._log = log.open("a", encoding="utf-8")
 
     def tell(self, step: int, kind: str, figures: Mapping[str, Any]) -> None:
         """Write figures down.

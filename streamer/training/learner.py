@@ -6,7 +6,7 @@ at the borders of the parts (truncated back-propagation through time).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -105,6 +105,28 @@ class Learner:
         if self.average is not None:
             self.average.update(self.net)
         return {"loss": loss, "norm": norm}
+
+    def measure(self, norms: Sequence[Any], batches: Iterable[Batch]) -> None:
+        """Set the statistics of normalizations to their mean over batches, for the weights as they are.
+
+        Moving statistics are of weights that have changed since; after few steps, or with averaged weights, they are
+        wrong (Wu and Johnson 2021, Rethinking "Batch" in BatchNorm).
+        """
+        kept = [(norm, norm.momentum) for norm in norms]
+        self.net.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean of all batches
+            norm.train()
+        with torch.no_grad():
+            for batch in batches:
+                batch = batch.to(self._crew.device)
+                pixels = augment.apply(batch.pixels, batch.draws)
+                with autocast(pixels.device, self._recipe.machine.amp):
+                    self.net(to_input(pixels, self._shape))
+        for norm, momentum in kept:
+            norm.momentum = momentum
+            norm.eval()
 
     def _descend(self, pixels: torch.Tensor, taught: tuple[torch.Tensor, ...], rng: np.random.Generator) -> float:
         """Gradients of all parts of the clips, summed; the loss."""

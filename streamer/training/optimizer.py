@@ -86,6 +86,11 @@ def set_mode(net: nn.Module, freeze: FreezeSettings, adapter: str, epoch: int) -
                 module.eval()
 
 
+def measured(net: nn.Module) -> list[_BatchNorm]:
+    """Those normalizations whose statistics follow the clips: what `set_mode` left in training."""
+    return [module for module in net.modules() if isinstance(module, _BatchNorm) and module.training]
+
+
 def _resting(backbone: nn.Module, freeze: FreezeSettings, epoch: int) -> Iterator[str]:
     names = [name for name, _ in backbone.named_parameters()]
     if epoch < freeze.backbone_epochs:

@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from streamer import yamlfile
 from streamer.errors import ConfigError, InputError
 from streamer.faults import explain
-from streamer.models.nets.settings import NetSettings
+from streamer.models.card import Input
+from streamer.models.nets.settings import IMAGENET_MEAN, IMAGENET_STD, NetSettings
 from streamer.training.settings import (
     AdapterSettings,
     AdversarySettings,
@@ -44,7 +45,7 @@ class Recipe(Section):
     data: Path | None = Field(None, description="Folder or CSV file of clips, relative to the recipe; or --data.")
     net: NetSettings = Field(description="The network; its heads name the labels.")
     fit: Literal["letterbox", "stretch"] = Field(
-        "stretch", description="How a picture comes into the net's input: with its aspect and a border, or stretched."
+        "stretch", description="How a picture comes into the net's input: stretched, or with its aspect and a border."
     )
     background: list[str] = Field(
         default_factory=list, description="Labels of clips that show nothing of what the heads name (sigmoid heads)."
@@ -79,6 +80,13 @@ class Recipe(Section):
     def labels(self) -> tuple[str, ...]:
         """All labels of all heads, in the order of the output."""
         return tuple(label for head in self.net.heads for label in head.labels)
+
+    @property
+    def input(self) -> Input:
+        """What the net is fed; the card says it, and serving feeds the same."""
+        net = self.net
+        size = {"width": net.width, "height": net.height, "fit": self.fit}
+        return Input.model_validate({**size, "scale": 1 / 255, "mean": IMAGENET_MEAN, "std": IMAGENET_STD})
 
     @property
     def target(self) -> str:

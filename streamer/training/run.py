@@ -13,10 +13,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from streamer import __version__
 from streamer.errors import InputError
 from streamer.training import checkpoint
 from streamer.training.frames import Clip
@@ -85,8 +87,8 @@ class Run:
         return {
             "command": " ".join(sys.argv[:1] and ["streamer", *sys.argv[1:]]),
             "git": git_revision(),
-            "streamer": version("streamer"),
-            "torch": version("torch"),
+            "streamer": __version__,
+            "torch": torch.__version__,
             "python": platform.python_version(),
             "data_sha256": samples_hash(samples),
             "clips": {"train": len(train), "val": len(validate)},

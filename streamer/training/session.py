@@ -30,7 +30,6 @@ from streamer.training.plots import plot_all
 from streamer.training.recipe import Recipe
 from streamer.training.run import LOG, METRICS, Run
 from streamer.training.samples import Sample, read_samples
-from streamer.training.starting import input_of
 from streamer.training.trainer import Trainer
 from streamer.training.validation import Judged, judge, truth_of
 
@@ -93,7 +92,7 @@ def frames_of(recipe: Recipe, samples: Sequence[Sample], crew: Crew, progress: P
     cache = FrameCache(recipe.cache.dir or home / "streamer" / "frames", recipe.cache.limit_gb * 1e9)
     if not crew.first:
         crew.wait()
-    found = gather(samples, cache, input_of(recipe), recipe.net.fps, progress)
+    found = gather(samples, cache, recipe.input, recipe.net.fps, progress)
     if crew.first:
         crew.wait()
         for reason in found.skipped:
@@ -163,8 +162,9 @@ def _write(run: Run, recipe: Recipe, net: Any, trained: Trained) -> None:
     """Metrics, pictures and model; in this order, so that a model file says that all is there."""
     metrics, thresholds = metrics_of(recipe, trained)
     run.write(METRICS, metrics)
-    names, truth, scores = first_head(recipe, trained.judged)
-    plot_all(run.folder, read_log(run.path(LOG)), names, truth, scores)
+    if recipe.journal.pictures:
+        names, truth, scores = first_head(recipe, trained.judged)
+        plot_all(run.folder, read_log(run.path(LOG)), names, truth, scores)
     write_model(run, recipe, net, metrics, thresholds)
 
 

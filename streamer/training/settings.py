@@ -57,6 +57,12 @@ class FreezeSettings(Section):
     backbone_epochs: int = Field(0, ge=0, description="The whole backbone rests for the first so many epochs.")
     stem_epochs: int = Field(0, ge=0, description="Its first half rests for the first so many epochs.")
     norms: bool = Field(False, description="Batch normalization of the backbone keeps its statistics throughout.")
+    measured_batches: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Before judging, statistics are measured anew on so many batches; 0: moving ones.",
+    )
 
 
 class LossSettings(Section):
@@ -123,6 +129,7 @@ class JournalSettings(Section):
     tensorboard: bool = Field(True, description="Writes events for TensorBoard into the run folder.")
     wandb: Literal["off", "offline", "online"] = Field("off", description='Weights & Biases: "off", offline, online.')
     wandb_project: str = Field("streamer", min_length=1, description="The project there.")
+    pictures: bool = Field(True, description="Draws curves, confusion and precision against recall at the end.")
     every_steps: int = Field(10, ge=1, description="A line is written every so many steps.")
 
 

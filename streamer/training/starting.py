@@ -1,6 +1,6 @@
 """What a training begins with: the weights of the backbone, or a whole model that is trained further.
 
-Called by `trainer`; also knows the input that a recipe's net is fed, which the card then says.
+Called by `trainer`.
 """
 
 from __future__ import annotations
@@ -9,28 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamer.errors import InputError
-from streamer.models.card import Input
 from streamer.models.nets.saved import load
 from streamer.training.recipe import Recipe
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet in RGB, as torchvision's weights were trained."""
-
-
-def input_of(recipe: Recipe) -> Input:
-    """What the net of a recipe is fed."""
-    net = recipe.net
-    return Input(width=net.width, height=net.height, fit=recipe.fit, scale=1 / 255, mean=_MEAN, std=_STD)
-
 
 def first_weights(recipe: Recipe) -> Literal["none", "default"] | Path:
-    """The backbone's weights as `build` wants them. Raises InputError if the file is not there."""
+    """The backbone's weights as `build` wants them."""
     if recipe.weights in ("none", "default"):
         return "none" if recipe.weights == "none" else "default"
-    path = Path(recipe.weights)
-    if not path.is_file():
-        raise InputError(f"train: weights {path}: no such file; `default` takes torchvision's, `none` none")
-    return path
+    return Path(recipe.weights)
 
 
 def continue_from(net: Any, recipe: Recipe) -> None:

@@ -7,7 +7,8 @@ killed at any moment and resumed ends with the very weights of one that was not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +23,10 @@ from streamer.training.frames import Clip, Progress
 from streamer.training.journal import Journal
 from streamer.training.learner import Learner
 from streamer.training.loss import Loss
-from streamer.training.optimizer import make_optimizer, rate_at, set_mode, set_rate
+from streamer.training.optimizer import make_optimizer, measured, rate_at, set_mode, set_rate
 from streamer.training.recipe import Recipe
 from streamer.training.run import BEST, LOG, Run
-from streamer.training.starting import continue_from, first_weights, input_of
+from streamer.training.starting import continue_from, first_weights
 from streamer.training.validation import Judged, judge
 
 _BETTER_DOWN = ("loss",)
@@ -64,7 +65,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: Run, train: Sequence[Clip], validate: Sequence[Clip], crew: Crew):
         counts = check_labels([clip.sample.label for clip in train], recipe)
         self.recipe, self.run, self.crew = recipe, run, crew
-        self.shape = input_of(recipe)
+        self.shape = recipe.input
         self.position = Position()
         self._labels = [clip.sample.label for clip in train]
         self._examples = Examples(train, recipe)
@@ -105,10 +106,10 @@ class Trainer:
         finally:
             if journal is not None:
                 journal.close()
-        best = self.run.path(BEST)
         if self.position.best_epoch >= 0:
-            return dict(checkpoint.load(best)["weights"])
-        return self._weights()
+            return dict(checkpoint.load(self.run.path(BEST))["weights"])
+        with self._to_be_judged(self.position.epoch - 1):
+            return self._weights()
 
     def _epoch(self, journal: Journal | None, progress: Progress | None) -> None:
         at, recipe = self.position, self.recipe
@@ -134,10 +135,10 @@ class Trainer:
         at, recipe = self.position, self.recipe
         figures = {"epoch": at.epoch + 1, "loss": float(np.mean(at.lost))}
         if self._validate:
-            with self.averaged():
+            with self._to_be_judged(at.epoch):
                 judged = judge(self.net, self._validate, recipe, self.shape, self.crew)
-            if recipe.stop.keep == "best":
-                self._compare(judged)
+                if recipe.stop.keep == "best":
+                    self._compare(judged)
             figures |= {f"val_{name}": value for name, value in judged.figures.items()}
         if journal is not None:
             journal.tell(at.step, "epoch", figures)
@@ -156,14 +157,25 @@ class Trainer:
             self.crew.wait()
         at.stopped = stop.patience is not None and at.epoch - at.best_epoch >= stop.patience
 
-    def averaged(self) -> Any:
-        """Within this context the net has its averaged weights, if there are any."""
-        return _Swapped(self.net, None if self.learner.average is None else self.learner.average.weights)
+    @contextmanager
+    def _to_be_judged(self, epoch: int) -> Iterator[None]:
+        """Within this context the net is as it would serve: with its averaged weights, if there are any."""
+        own = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+        if self.learner.average is not None:
+            self.net.load_state_dict(self.learner.average.weights)
+        count = self.recipe.freeze.measured_batches
+        if count:
+            set_mode(self.net, self.recipe.freeze, self.recipe.adapter.kind, epoch)
+            batches = plan(self._labels, self.recipe, epoch)[:count]
+            self.learner.measure(measured(self.net), steps(self._examples, batches, 0))
+        self.net.eval()
+        try:
+            yield
+        finally:
+            self.net.load_state_dict(own)
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        average = self.learner.average
-        found = self.net.state_dict() if average is None else average.weights
-        return {name: value.detach().cpu().clone() for name, value in found.items()}
+        return {name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}
 
     def _save(self) -> None:
         random = self.crew.gathered([checkpoint.random_state()])
@@ -187,20 +199,3 @@ class Trainer:
             self.learner.average.load_state_dict(state["average"])
         random = state["random"]
         checkpoint.set_random_state(random[min(self.crew.rank, len(random) - 1)])
-
-
-class _Swapped:
-    """A net with other weights for a while."""
-
-    def __init__(self, net: Any, weights: dict[str, torch.Tensor] | None):
-        self._net, self._weights = net, weights
-        self._own: dict[str, torch.Tensor] = {}
-
-    def __enter__(self) -> None:
-        if self._weights is not None:
-            self._own = {name: value.detach().clone() for name, value in self._net.state_dict().items()}
-            self._net.load_state_dict(self._weights)
-
-    def __exit__(self, *error: object) -> None:
-        if self._weights is not None:
-            self._net.load_state_dict(self._own)
