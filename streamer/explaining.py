@@ -34,7 +34,9 @@ class Explainer:
         command: instead of our own command line, in tests.
     """
 
-    def __init__(self, file_of: Callable[[str], Path | None], command: Sequence[str] = (sys.executable, "-m", "streamer")):
+    def __init__(
+        self, file_of: Callable[[str], Path | None], command: Sequence[str] = (sys.executable, "-m", "streamer")
+    ):
         self._file_of = file_of
         self._command = tuple(command)
         self._turn = asyncio.Lock()
