@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from streamer.errors import ModelError
 from streamer.models import onnxfile, tensorfile
+from streamer.models.step import Head as Head
+from streamer.models.step import State as State
+from streamer.models.step import fault_of_file, fault_of_heads, fault_of_states
 
 KEY = "streamer"
 """Name of the metadata entry that holds the card."""
@@ -22,7 +25,10 @@ FAMILIES: dict[str, str] = {
     "yolox": "YOLOX detectors as ONNX, exported without decode_in_inference",
     "torchvision": "torchvision detection models as safetensors (state dict)",
     "motion": "background subtraction; built in, no weights",
+    "streaming": "behaviour nets with explicit state; ONNX step, or safetensors to train on",
 }
+STREAMING = "streaming"
+"""The family of behaviour models that are stepped once a frame."""
 
 
 class Input(BaseModel):
@@ -44,7 +50,7 @@ class Input(BaseModel):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Divided by, in the order of `color`."""
     fit: Literal["letterbox", "stretch"] = "letterbox"
-    """How a frame is brought to this size: by one factor and padded, or each side by its own."""
+    """`letterbox`: scaled by one factor, the rest padded. `stretch`: each side by its own, so that no pixel is lost."""
     pad: int = Field(default=114, ge=0, le=255)
     """Value of the letterbox's border, before scaling."""
     stride: int = Field(default=0, ge=0)
@@ -57,27 +63,6 @@ class Input(BaseModel):
         if self.layout == "pixels" and not plain:
             raise ValueError("layout pixels: bytes go in as they are, color, scale, mean and std cannot be changed")
         return self
-
-
-class State(BaseModel):
-    """One tensor that a streaming model hands from frame to frame; all zeros at first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    shape: tuple[int, ...]
-    """Without the batch."""
-    dtype: Literal["float32", "float16"] = "float32"
-
-
-class Head(BaseModel):
-    """One question that a behaviour model answers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    labels: tuple[str, ...] = Field(min_length=1)
-    activation: Literal["softmax", "sigmoid"]
 
 
 class Card(BaseModel):
@@ -105,15 +90,19 @@ class Card(BaseModel):
     fps: float | None = Field(default=None, gt=0)
     """Frames a second that it was trained at; None where time plays no part."""
     state: tuple[State, ...] = ()
-    """What a streaming model remembers of a camera, in the order of its inputs."""
+    """What is kept for each camera between frames, in the order of the file's inputs; streaming models."""
     heads: tuple[Head, ...] = ()
-    """Of a behaviour model; `labels` are those of all heads, in order."""
+    """Questions that one encoder answers; `labels` are theirs in order."""
     warm_frames: int = Field(default=1, ge=1)
-    """So many frames of the time grid (`fps`) a streaming model must have seen before its scores count."""
+    """So many frames of the time grid, the current one included, until the answer counts."""
     thresholds: dict[str, float] = Field(default_factory=dict)
-    """By label, the operating point that was measured."""
+    """By label: the measured operating point, a probability."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """How it was trained: recipe, revision, hash of the data, seed, ..."""
+    """How it was made: recipe, revision, data hash, seed; free-form JSON."""
+    gmacs: float | None = Field(default=None, gt=0)
+    """10^9 multiply-adds a frame (a step, of streaming models), as counted by torch."""
+    parameters: int | None = Field(default=None, gt=0)
+    """Trained numbers."""
     license: str = ""
     source: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -129,7 +118,31 @@ class Card(BaseModel):
             raise ValueError(f"labels must differ, got {', '.join(twice)} more than once")
         if self.task == "detection" and self.family not in FAMILIES:
             raise ValueError(f"family {self.family!r} is not one of {', '.join(FAMILIES)}")
+        if (self.family == STREAMING) != (self.task == "behaviour"):
+            raise ValueError(f"task {self.task} cannot be of family {self.family!r}; behaviour is of {STREAMING}")
+        if self.family == STREAMING:
+            self._check_streaming()
         return self
+
+    def _check_streaming(self) -> None:
+        if self.fps is None:
+            raise ValueError("fps is needed: a streaming model is fed at the rate it was trained at")
+        if self.input.layout != "planes":
+            raise ValueError(f"family {STREAMING} has layout planes, got {self.input.layout}")
+        strange = sorted(set(self.thresholds) - set(self.labels))
+        if strange:
+            raise ValueError(f"thresholds: {', '.join(strange)} is not among the labels {', '.join(self.labels)}")
+        outside = {label: value for label, value in self.thresholds.items() if not 0 <= value <= 1}
+        if outside:
+            raise ValueError(f"thresholds are probabilities from 0 to 1, got {outside}")
+        fault = fault_of_states(self.state) or fault_of_heads(self.heads, self.labels)
+        if fault:
+            raise ValueError(fault)
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory that one camera needs between frames."""
+        return sum(state.size_bytes for state in self.state)
 
 
 def load_card(path: Path, task: str | None = None) -> Card:
@@ -194,6 +207,11 @@ def _parse(path: Path, text: str) -> Card:
 
 def _check_outputs(path: Path, card: Card, opened: Any) -> None:
     """The files of one family have one form; say what differs before any runtime trips over it."""
+    if card.family == STREAMING and path.suffix == ".onnx":
+        size = (card.input.height, card.input.width)
+        fault = fault_of_file(opened, size, card.state, len(card.labels))
+        if fault:
+            raise ModelError(f"model {path}: family {STREAMING}: the file {fault}")
     if card.family == "yolox":
         want = 5 + len(card.labels)
         at, form = (2, f"anchors, {want}") if card.output == "rows" else (1, f"{want}, anchors")

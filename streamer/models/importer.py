@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from streamer import log
 from streamer.errors import ModelError
 from streamer.models import onnxfile, stem, tensorfile
-from streamer.models.card import FAMILIES, Card, Input, load_card, write_card
+from streamer.models.card import FAMILIES, STREAMING, Card, Input, load_card, write_card
 from streamer.models.labels import COCO80, coco91
 
 logger = log.get(__name__)
@@ -45,8 +45,9 @@ def import_file(file: Path, out: Path, origin: Origin) -> Card:
     Raises:
         ModelError: the file is unreadable, or not of that family; nothing is written then.
     """
-    if origin.family not in FAMILIES or origin.family == "motion":
-        known = ", ".join(name for name in FAMILIES if name != "motion")
+    foreign = [name for name in FAMILIES if name not in ("motion", STREAMING)]
+    if origin.family not in foreign:
+        known = ", ".join(foreign)
         raise ModelError(f"models import: family {origin.family!r} is not one of {known}")
     if not file.is_file():
         raise ModelError(f"models import: {file}: no such file")

@@ -33,6 +33,8 @@ class OnnxFile:
     metadata: dict[str, str]
     content_sha256: str
     """Of all top-level fields but the card."""
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
 
 
 def read(path: Path, key: str = "streamer") -> OnnxFile:
@@ -62,7 +64,9 @@ def read(path: Path, key: str = "streamer") -> OnnxFile:
         inputs, outputs = _graph(graph)
     except (ValueError, IndexError) as error:
         raise ModelError(f"model {path}: not an ONNX file, or truncated at {len(data)} bytes ({error})") from error
-    return OnnxFile(inputs, outputs, metadata, digest.hexdigest())
+    return OnnxFile(
+        tuple(inputs.values()), tuple(outputs.values()), metadata, digest.hexdigest(), tuple(inputs), tuple(outputs)
+    )
 
 
 def write_metadata(path: Path, key: str, text: str) -> None:
@@ -132,19 +136,19 @@ def _entry(value: memoryview) -> tuple[str, str]:
     return parts.get(1, ""), parts.get(2, "")
 
 
-def _graph(graph: memoryview) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
-    """Shapes of what goes in (without weights, which old exporters list as inputs) and comes out."""
+def _graph(graph: memoryview) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Names and shapes of what goes in (without weights, which old exporters list as inputs) and comes out."""
     weights: set[str] = set()
     inputs: list[tuple[str, Shape]] = []
-    outputs: list[Shape] = []
+    outputs: list[tuple[str, Shape]] = []
     for number, _, value, _ in _fields(graph):
         if number == _GRAPH_INITIALIZER:
             weights |= {bytes(part).decode() for n, _, part, _ in _fields(value) if n == _TENSOR_NAME}
         elif number == _GRAPH_INPUT:
             inputs.append(_value_info(value))
         elif number == _GRAPH_OUTPUT:
-            outputs.append(_value_info(value)[1])
-    return tuple(shape for name, shape in inputs if name not in weights), tuple(outputs)
+            outputs.append(_value_info(value))
+    return {name: shape for name, shape in inputs if name not in weights}, dict(outputs)
 
 
 def _value_info(info: memoryview) -> tuple[str, Shape]:

@@ -1,6 +1,13 @@
-"""THE transform from a frame to what a behaviour network is fed; training caches the first half, serving calls both."""
+"""A camera's frame to a behaviour model's input: the one transform, of training and of serving alike.
+
+`fit` brings a picture to the model's size, as bytes (training keeps these); `normalise` makes numbers of them, a batch
+at once. Scaling down averages areas, so that the result hardly depends on which size the picture had before: training
+reads files at full size, serving gets frames that the reader has already made smaller.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +19,52 @@ from streamer.models.opencv import opencv
 Pixels = NDArray[np.uint8]
 
 
-def fit(pixels: Pixels, input: Input) -> Pixels:
-    """A frame at the network's size.
+def fit(pixels: Pixels, spec: Input) -> Pixels:
+    """A picture at the model's size.
 
     Args:
         pixels: uint8 (H, W, 3) RGB.
-        input: size and manner.
+        spec: the card's input; `fit` says how, `pad` fills what a letterbox leaves.
 
     Returns:
-        uint8 (h, w, 3) RGB.
+        uint8 (height, width, 3) RGB; the very same array where nothing had to be done.
     """
-    cv2 = opencv()
-    if input.fit == "stretch":
-        return _resized(cv2, pixels, input.width, input.height)
-    box = Letterbox.fit((pixels.shape[1], pixels.shape[0]), (input.width, input.height))
-    out = np.full((input.height, input.width, 3), input.pad, np.uint8)
-    out[: box.height, : box.width] = _resized(cv2, pixels, box.width, box.height)
+    box = Letterbox.fit((pixels.shape[1], pixels.shape[0]), (spec.width, spec.height))
+    if spec.fit == "stretch" or (box.width, box.height) == (spec.width, spec.height):
+        return _resize(pixels, spec.width, spec.height)
+    out = np.full((spec.height, spec.width, 3), spec.pad, np.uint8)
+    out[: box.height, : box.width] = _resize(pixels, box.width, box.height)
     return out
 
 
-def normalise(pixels: NDArray[np.uint8], input: Input) -> NDArray[np.float32]:
-    """uint8 (N, h, w, 3) RGB to the network's float32 (N, 3, h, w)."""
-    ordered = pixels if input.color == "RGB" else pixels[..., ::-1]
-    mean, std = np.array(input.mean, np.float32), np.array(input.std, np.float32)
-    planes = (ordered.astype(np.float32) * np.float32(input.scale) - mean) / std
-    return np.ascontiguousarray(planes.transpose(0, 3, 1, 2))
+def normalise(pixels: Pixels, spec: Input, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """Pictures of the model's size as its numbers: (value x scale - mean) / std, planes, in the card's color order.
+
+    Args:
+        pixels: uint8 (N, height, width, 3) RGB, as `fit` gives them.
+        spec: the card's input.
+        out: float32 (N, 3, height, width) to write into, if any.
+
+    Returns:
+        float32 (N, 3, height, width).
+    """
+    order = (0, 1, 2) if spec.color == "RGB" else (2, 1, 0)
+    shape = (pixels.shape[0], 3, *pixels.shape[1:3])
+    if out is None:
+        out = np.empty(shape, np.float32)
+    for plane, channel in enumerate(order):
+        gain = np.float32(spec.scale / spec.std[plane])
+        offset = np.float32(-spec.mean[plane] / spec.std[plane])
+        np.multiply(pixels[..., channel], gain, out=out[:, plane])
+        out[:, plane] += offset
+    return out
 
 
-def _resized(cv2: object, pixels: Pixels, width: int, height: int) -> Pixels:
+def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
     if pixels.shape[:2] == (height, width):
         return pixels
-    resized: Pixels = opencv().resize(pixels, (width, height), interpolation=opencv().INTER_AREA)
+    cv2: Any = opencv()
+    smaller = width < pixels.shape[1] or height < pixels.shape[0]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    resized: Pixels = cv2.resize(pixels, (width, height), interpolation=how)
     return resized

@@ -15,9 +15,12 @@ from streamer.training.samples import Sample
 from streamer.training.stream import Scored, Streamed
 
 
+STATE = ({"name": "memory", "shape": (1,)},)
+
+
 def card(labels: tuple[str, ...] = ("normal", "fight"), activation: str = "softmax", **more: object) -> Card:
     head = Head.model_validate({"name": "h", "labels": labels, "activation": activation})
-    plain = {"task": "behaviour", "family": "streaming", "labels": labels, "heads": (head,), "fps": 5}
+    plain = {"task": "behaviour", "family": "streaming", "labels": labels, "heads": (head,), "fps": 5, "state": STATE}
     return Card.model_validate({**plain, "input": Input(width=8, height=8), **more})
 
 
