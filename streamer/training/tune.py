@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from streamer import log
-from streamer.errors import InputError, StreamerError
+from streamer.errors import ConfigError, InputError, StreamerError
 from streamer.models.nets.build import build
 from streamer.training.distributed import Crew, device_of
 from streamer.training.figures import recall_at
@@ -94,7 +94,7 @@ class Tuning:
         self.settings: TuneSettings = recipe.tune
         if recipe.split.fold is None or self.settings.folds > recipe.split.folds:
             raise InputError(f"tune: {path}: split.fold must be set and tune.folds at most {recipe.split.folds}")
-        self._recipe_with(self.settings.first())  # told now if a key does not exist
+        self._check_keys()
         self._optuna = _optuna()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ class Tuning:
 
     def _open(self) -> None:
         optuna = self._optuna
-        storage = optuna.storages.RDBStorage(f"sqlite:///{(self.folder / DATABASE).absolute()}")
+        storage = _storage(optuna, self.folder / DATABASE)
         pruner = optuna.pruners.MedianPruner(self.settings.startup_trials, self.settings.warmup_epochs)
         self._study = optuna.create_study(
             storage=storage, study_name=_STUDY, direction="maximize", load_if_exists=True, pruner=pruner
@@ -216,6 +216,14 @@ class Tuning:
         trial.set_user_attr("threshold", threshold)
         return recall
 
+    def _check_keys(self) -> None:
+        """Tell now if a key does not exist, or cannot have such a value. Raises ConfigError."""
+        for key, value in self.settings.first().items():
+            try:
+                self._recipe_with({key: value})
+            except ConfigError as error:
+                raise ConfigError([f"tune.space: {key} {value!r}: {fault}" for fault in error.faults]) from error
+
     def _recipe_with(self, values: Mapping[str, Any]) -> Recipe:
         return load_recipe(self.path, [*self._changes, *as_changes(values)])
 
@@ -242,17 +250,19 @@ class _Epochs:
         self._optuna, self._trial, self._path, self._before = optuna, trial, path, before
         self._size = -1
         self._told = 0
+        """The last epoch that was told."""
 
     def __call__(self, task: str, done: float, total: float) -> None:
         if task != "train" or not self._path.is_file() or self._path.stat().st_size == self._size:
             return
         self._size = self._path.stat().st_size
-        rows = [row for row in read_log(self._path) if "val_auroc" in row]
-        for row in rows[self._told :]:
-            self._trial.report(row["val_auroc"], self._before + int(row["epoch"]))
-        if len(rows) > self._told and self._trial.should_prune():
-            raise self._optuna.TrialPruned(f"AUROC {rows[-1]['val_auroc']:.3f} after epoch {int(rows[-1]['epoch'])}")
-        self._told = len(rows)
+        for row in read_log(self._path):
+            if "val_auroc" not in row or row["epoch"] <= self._told:
+                continue
+            self._told = int(row["epoch"])
+            self._trial.report(row["val_auroc"], self._before + self._told)
+            if self._trial.should_prune():
+                raise self._optuna.TrialPruned(f"AUROC {row['val_auroc']:.3f} after epoch {self._told}")
 
 
 def as_changes(values: Mapping[str, Any]) -> list[str]:
@@ -278,11 +288,15 @@ def step_ms(recipe: Recipe) -> float:
     return float(np.median(spent[_WARM:])) * 1000
 
 
+def _storage(optuna: Any, path: Path) -> Any:
+    return optuna.storages.RDBStorage(f"sqlite:///{path.absolute()}")
+
+
 def _suggest(trial: Any, key: str, them: Any) -> Any:
     if not isinstance(them, Range):
         return trial.suggest_categorical(key, them)
     if them.whole:
-        return trial.suggest_int(key, them.low, them.high, step=them.step or 1, log=them.log)
+        return trial.suggest_int(key, them.low, them.high, step=int(them.step or 1), log=them.log)
     return trial.suggest_float(key, them.low, them.high, step=them.step, log=them.log)
 
 
