@@ -58,6 +58,8 @@ class Best:
     changes: Mapping[str, Any]
     """Keys of the recipe and their values."""
     folder: Path
+    given: tuple[str, ...] = ()
+    """Changes of the recipe for all trials, as `--set` takes them."""
 
     def to_json(self, recipe: Path, settings: TuneSettings) -> dict[str, Any]:
         """Plain values, with the command that trains it again."""
@@ -69,7 +71,9 @@ class Best:
             "ms": round(self.ms, 3),
             "changes": dict(self.changes),
             "folder": str(self.folder),
-            "command": " ".join(["streamer train", str(recipe), *(f"--set '{it}'" for it in as_changes(self.changes))]),
+            "command": " ".join(
+                ["streamer train", str(recipe), *(f"--set '{it}'" for it in (*self.given, *as_changes(self.changes)))]
+            ),
         }
 
 
@@ -135,7 +139,15 @@ class Tuning:
             return None
         one = max(ended, key=lambda it: (it.value, -it.number))
         told = one.user_attrs
-        return Best(one.number, one.value, told["threshold"], told["ms"], one.params, self.folder / told["folder"])
+        return Best(
+            one.number,
+            one.value,
+            told["threshold"],
+            told["ms"],
+            one.params,
+            self.folder / told["folder"],
+            self._changes,
+        )
 
     def _open(self) -> None:
         optuna = self._optuna
@@ -203,8 +215,9 @@ class Tuning:
         truth: list[Any] = []
         scores: list[Any] = []
         for i in range(self.settings.folds):
-            split = recipe.split.model_copy(update={"fold": (recipe.split.fold + i) % recipe.split.folds})
-            folder = self.folder / trial.user_attrs["folder"] / f"fold-{split.fold}"
+            number = ((recipe.split.fold or 0) + i) % recipe.split.folds
+            split = recipe.split.model_copy(update={"fold": number})
+            folder = self.folder / trial.user_attrs["folder"] / f"fold-{number}"
             watch = _Epochs(self._optuna, trial, folder / LOG, i * recipe.schedule.epochs)
             part = recipe.model_copy(update={"split": split})
             trained: Trained = train(part, folder, gathered, crew, resume=True, progress=watch)
