@@ -102,10 +102,10 @@ def test_the_input_is_that_of_serving() -> None:
     picture = np.zeros((10, 20, 3), np.uint8)
     picture[..., 0] = 200
     size = Input(width=8, height=8, color="BGR", scale=0.5, mean=(1, 2, 3), std=(2, 2, 2), pad=100)
-    made = planes(picture, Card(task="behaviour", family="streaming", labels=("a",), input=size))
+    made = planes(picture, Card(task="embedding", family="plain", labels=("a",), input=size))
     assert made.shape == (1, 3, 8, 8)
     assert made[0, :, 0, 0].tolist() == [-0.5, -1.0, 48.5]  # blue, green, red
     assert made[0, :, 7, 0].tolist() == [24.5, 24.0, 23.5]  # the letterbox's border, below
-    flat = Card(task="behaviour", family="streaming", labels=("a",), input=Input(width=8, height=8, layout="pixels"))
+    flat = Card(task="embedding", family="plain", labels=("a",), input=Input(width=8, height=8, layout="pixels"))
     assert planes(picture, flat).shape == (1, 1, 8, 24)
     assert planes(picture, flat).dtype == np.uint8
