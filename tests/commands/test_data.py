@@ -10,7 +10,7 @@ import pytest
 
 from streamer import cli
 from streamer.training.samples import Sample, read_samples, write_samples
-from tests.training.madeclips import clip, pictures, write
+from tests.training.scenes import clip, pictures, write
 from tests.training.test_encoder import streaming
 
 

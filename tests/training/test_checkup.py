@@ -10,7 +10,7 @@ import numpy as np
 from streamer.training.checkup import KINDS, SKIPPED, check
 from streamer.training.look import Look, look_at, look_at_all
 from streamer.training.samples import Sample
-from tests.training.madeclips import clip, pictures, scene, silent_film_turned_round, write
+from tests.training.scenes import clip, pictures, scene, silent_film_turned_round, write
 
 
 def found(samples: list[Sample], **settings: float) -> dict[str, list[str]]:

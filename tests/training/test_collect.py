@@ -12,7 +12,7 @@ from streamer.errors import InputError
 from streamer.training.collect import collect, renamed, safe
 from streamer.training.look import look_at
 from streamer.training.samples import Sample, read_samples
-from tests.training.madeclips import clip
+from tests.training.scenes import clip
 
 
 def test_whole_files_and_segments(tmp_path: Path) -> None:

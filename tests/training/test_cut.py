@@ -12,7 +12,7 @@ import pytest
 from streamer.errors import SourceError
 from streamer.training.cut import cut
 from streamer.training.look import look_at
-from tests.training.madeclips import pictures, silent_film_turned_round, write
+from tests.training.scenes import pictures, silent_film_turned_round, write
 
 
 def levels(path: Path) -> list[int]:

@@ -11,7 +11,7 @@ from streamer.training.duplicates import ALIKE, COPY, FEWEST, SCENE, Duplicates,
 from streamer.training.fingerprint import agreement, distances, fingerprint
 from streamer.training.look import look_at_all
 from streamer.training.samples import Sample, read_samples
-from tests.training.madeclips import clip, pictures, write
+from tests.training.scenes import clip, pictures, write
 
 
 def prints(samples: list[Sample]) -> list:

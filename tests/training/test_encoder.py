@@ -10,12 +10,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from streamer.errors import InputError, ModelError
-from streamer.models.card import Card, Input, write_card
+from streamer.models.card import Card, Head, Input, State, write_card
 from streamer.models.importer import Origin, import_file
 from streamer.training.encoder import Encoder, deepest_map, embed_all, planes
 from streamer.training.samples import Sample
 from tests.models.tiny import tiny_yolox
-from tests.training.madeclips import clip, scene, write
+from tests.training.scenes import clip, scene, write
 
 
 def streaming(path: Path, flat: bool = False) -> Path:
@@ -43,7 +43,10 @@ def streaming(path: Path, flat: bool = False) -> Path:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), str(path))
     labels = tuple("abcdef")
     size = Input(width=48, height=32, scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-    write_card(path, Card(task="behaviour", family="streaming", labels=labels, input=size))
+    heads = (Head(name="net", labels=labels, activation="softmax"),)
+    state = () if flat else (State(name="memory", shape=(6,)),)
+    more = {"fps": 5.0, "heads": heads, "state": state}
+    write_card(path, Card(task="behaviour", family="streaming", labels=labels, input=size, **more))
     return path
 
 
@@ -99,10 +102,10 @@ def test_the_input_is_that_of_serving() -> None:
     picture = np.zeros((10, 20, 3), np.uint8)
     picture[..., 0] = 200
     size = Input(width=8, height=8, color="BGR", scale=0.5, mean=(1, 2, 3), std=(2, 2, 2), pad=100)
-    made = planes(picture, Card(task="behaviour", family="streaming", labels=("a",), input=size))
+    made = planes(picture, Card(task="embedding", family="plain", labels=("a",), input=size))
     assert made.shape == (1, 3, 8, 8)
     assert made[0, :, 0, 0].tolist() == [-0.5, -1.0, 48.5]  # blue, green, red
     assert made[0, :, 7, 0].tolist() == [24.5, 24.0, 23.5]  # the letterbox's border, below
-    flat = Card(task="behaviour", family="streaming", labels=("a",), input=Input(width=8, height=8, layout="pixels"))
+    flat = Card(task="embedding", family="plain", labels=("a",), input=Input(width=8, height=8, layout="pixels"))
     assert planes(picture, flat).shape == (1, 1, 8, 24)
     assert planes(picture, flat).dtype == np.uint8

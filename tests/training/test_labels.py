@@ -12,7 +12,7 @@ from streamer.errors import InputError
 from streamer.training.labels import doubts, motion_features, out_of_fold, read_probabilities
 from streamer.training.look import look_at_all
 from streamer.training.samples import Sample
-from tests.training.madeclips import clip
+from tests.training.scenes import clip
 
 pytest.importorskip("sklearn")
 pytest.importorskip("cleanlab")

@@ -10,7 +10,7 @@ import pytest
 from streamer.training import look
 from streamer.training.look import look_at, look_at_all, mean_luma, motion, readable
 from streamer.training.samples import Sample
-from tests.training.madeclips import clip, pictures, scene, silent_film_turned_round, write
+from tests.training.scenes import clip, pictures, scene, silent_film_turned_round, write
 
 
 def test_a_good_clip(tmp_path: Path) -> None:

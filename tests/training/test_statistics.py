@@ -11,7 +11,7 @@ from streamer.training.light import BUCKETS
 from streamer.training.look import look_at_all
 from streamer.training.samples import Sample
 from streamer.training.statistics import statistics, table
-from tests.training.madeclips import clip, write
+from tests.training.scenes import clip, write
 
 
 def plain(path: Path, level: int, size: tuple[int, int] = (160, 96), seconds: float = 1.0) -> Path:
