@@ -94,6 +94,7 @@ def _parser(lazy: Sequence[str]) -> argparse.ArgumentParser:
     _add_camera_commands(command)
     _add_training_commands(command)
     _add_explaining_commands(command)
+    _add_export_command(command)
     bench = command("bench", "bench.command:bench", "measure load, latency and cost against the floor")
     if "bench" in lazy[:1]:
         import_module("streamer.bench.command").add_arguments(bench)
@@ -210,6 +211,18 @@ def _add_explaining_commands(command: Add) -> None:
     made.add_argument("--label", metavar="LABEL", help="of the model (default: the one with a threshold)")
     made.add_argument("--out", type=Path, metavar="PNG", help="the picture (default NAME-why.png)")
     made.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_export_command(command: Add) -> None:
+    made = command(
+        "export", "commands.export:export", "make the file that is served from trained weights, and prove it"
+    )
+    made.add_argument("file", type=Path, metavar="FILE", help="a .safetensors file that training wrote")
+    made.add_argument("--to", default="onnx", help="onnx (default, what the daemon runs), openvino or tensorrt")
+    made.add_argument("--int8", action="store_true", help="weights and activations in 8 bits, by NNCF")
+    made.add_argument("--calibrate", type=Path, metavar="FOLDER", help="clips that --int8 measures ranges on")
+    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="where: .onnx, or .xml for openvino")
+    made.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
 
 def _add_sink_commands(command: Add) -> None:
