@@ -128,8 +128,8 @@ def differs(a: Picture, b: Picture) -> Mask:
 def slices(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns of the cells of a box."""
     height, width = shape[:2]
-    y1, y2 = (int(np.clip(y, 0, 1) * height + 0.5) for y in (box[1], box[3]))
-    x1, x2 = (int(np.clip(x, 0, 1) * width + 0.5) for x in (box[0], box[2]))
+    y1, y2 = (int(min(max(y, 0.0), 1.0) * height + 0.5) for y in (box[1], box[3]))
+    x1, x2 = (int(min(max(x, 0.0), 1.0) * width + 0.5) for x in (box[0], box[2]))
     return slice(y1, y2), slice(x1, x2)
 
 
