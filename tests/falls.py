@@ -22,11 +22,14 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from pipelines.surveillance import Surveillance
+from streamer.alerts import AlertPolicy, AlertSettings
 from streamer.camera import Camera
 from streamer.events import Event
+from streamer.inference.local import LocalModels
+from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.pipeline import Detector, Pipeline
 from streamer.places import Places
-from streamer.replay import Recording
+from streamer.replay import Recording, replay
 from streamer.rules.fall import Fall
 from streamer.simulator.scene import Actor, Leg, Lens, Scene, go, lie, stay
 from streamer.tracker import Tracker
@@ -109,9 +112,11 @@ async def told(videos: Sequence[Path], model: Path, analyze_fps: float = 5.0) ->
         for video in videos
     ]
     found: dict[str, tuple[list[Event], float]] = {}
-    for one in recordings:  # one after the other: all at once hold every detector's pictures
-        report = await footage.play([one], model)
-        found[one.camera] = report.events, report.seconds[one.camera] + 1 / analyze_fps
+    specs = [ModelSpec("detector", model), ModelSpec("motion", "motion")]
+    async with LocalModels(specs, InferenceSettings(max_batch_size=1)) as models:
+        for one in recordings:  # one after the other: all at once would hold hundreds of decoders
+            report = await replay([one], models, AlertPolicy(AlertSettings(cooldown_seconds=0)))
+            found[one.camera] = report.events, report.seconds[one.camera] + 1 / analyze_fps
     return found
 
 
