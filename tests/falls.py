@@ -22,11 +22,14 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from pipelines.surveillance import Surveillance
+from streamer.alerts import AlertPolicy, AlertSettings
 from streamer.camera import Camera
 from streamer.events import Event
+from streamer.inference.local import LocalModels
+from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.pipeline import Detector, Pipeline
 from streamer.places import Places
-from streamer.replay import Recording
+from streamer.replay import Recording, replay
 from streamer.rules.fall import Fall
 from streamer.simulator.scene import Actor, Leg, Lens, Scene, go, lie, stay
 from streamer.tracker import Tracker
@@ -109,9 +112,11 @@ async def told(videos: Sequence[Path], model: Path, analyze_fps: float = 5.0) ->
         for video in videos
     ]
     found: dict[str, tuple[list[Event], float]] = {}
-    for one in recordings:  # one after the other: all at once hold every detector's pictures
-        report = await footage.play([one], model)
-        found[one.camera] = report.events, report.seconds[one.camera] + 1 / analyze_fps
+    specs = [ModelSpec("detector", model), ModelSpec("motion", "motion")]
+    async with LocalModels(specs, InferenceSettings(max_batch_size=1)) as models:
+        for one in recordings:  # one after the other: all at once would hold hundreds of decoders
+            report = await replay([one], models, AlertPolicy(AlertSettings(cooldown_seconds=0)))
+            found[one.camera] = report.events, report.seconds[one.camera] + 1 / analyze_fps
     return found
 
 
@@ -267,11 +272,11 @@ def main() -> None:
             for name, one in asyncio.run(told([data / "cctv" / name for name in names], model, options.fps)).items():
                 tally.add(name, *one)
             print(tally.row(title))
-        normal = Tally()
-        videos = sorted((data / "fights" / "normal").glob("*.mp4"))
+        cctv = Tally()
+        videos = sorted((data / "fights").glob("*/*.mp4"))
         for name, one in asyncio.run(told(videos, model, options.fps)).items():
-            normal.add(name, *one)
-        print(normal.row("98 normal clips of real CCTV"))
+            cctv.add(name, *one)
+        print(cctv.row("201 clips of CCTV, half of fights"))
     print(*simulated_table(options.hours), sep="\n")
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.events import Event, State
@@ -87,6 +88,8 @@ class _Falls(Judge):
         self._stir = Stir()
         self._bodies: dict[int, Body] = {}
         self._hush: Mask | None = None
+        self._claims: NDArray[np.int16] | None = None
+        """How many boxes, a little widened, lie over each cell of this frame; None: nobody asked yet."""
         self._aspect = 1.0
 
     def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
@@ -97,6 +100,7 @@ class _Falls(Judge):
         known = self._paths.known
         self._aspect = frame.size[0] / frame.size[1]
         self._stir.look(frame.pixels, known)
+        self._claims = None
         seen = {thing.number: thing for thing in present}
         for thing in present:
             if thing.number not in self._bodies and self._starts(thing):
@@ -116,7 +120,7 @@ class _Falls(Judge):
 
     def _step(self, body: Body, seen: dict[int, Thing], time: float, known: float) -> Iterator[Event]:
         thing = self._shown(body, seen)
-        now = body.measure(thing, self._stir, self._others(body, thing), known, self._aspect)
+        now = body.measure(thing, self._stir, lambda: self._hidden(body, thing), known, self._aspect)
         if thing is not None and thing.number == body.number:
             body.seen_at, body.track_id = known, thing.track_id
             if body.low_at is None and now is not None and body.rise(thing, known, self._aspect):
@@ -209,17 +213,21 @@ class _Falls(Judge):
         x1, _, x2, foot = body.stand.box
         return next((zone.name for zone in self._zones if zone.contains(np.array([[(x1 + x2) / 2, foot]]))[0]), None)
 
-    def _others(self, body: Body, shown: Thing | None) -> Mask | None:
-        """Cells that belong to others, or that masks leave out."""
-        if self._stir.mask is None:
-            return None
-        hidden: Mask = self._ignored(self._stir.mask.shape).copy()
+    def _hidden(self, body: Body, shown: Thing | None) -> Mask:
+        """Cells that belong to others than this body, or that masks leave out."""
+        assert self._stir.mask is not None
+        shape = self._stir.mask.shape
+        if self._claims is None:  # once a frame, not once for everybody
+            self._claims = np.zeros(shape, np.int16)
+            for thing in self._paths:
+                if thing.label != "motion" and thing.away_s <= 0.5:
+                    self._claims[_claimed(thing, shape)] += 1
+        counts = self._claims.copy()
         for thing in self._paths:
-            if thing.number == body.number or thing is shown or thing.label == "motion" or thing.away_s > 0.5:
-                continue
-            x1, y1, x2, y2 = thing.last.box
-            wide, high = (x2 - x1) * 0.1, (y2 - y1) * 0.1
-            hidden[slices((x1 - wide, y1 - high, x2 + wide, y2 + high), hidden.shape)] = True
+            mine = thing.number == body.number or thing is shown
+            if mine and thing.label != "motion" and thing.away_s <= 0.5:
+                counts[_claimed(thing, shape)] -= 1
+        hidden: Mask = (counts > 0) | self._ignored(shape)
         return hidden
 
     def _ignored(self, shape: tuple[int, ...]) -> Mask:
@@ -255,6 +263,12 @@ class _Falls(Judge):
             detail=detail,
         )
         return replace(event, kind=kind)
+
+
+def _claimed(thing: Thing, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    x1, y1, x2, y2 = thing.last.box
+    wide, high = (x2 - x1) * 0.1, (y2 - y1) * 0.1
+    return slices((x1 - wide, y1 - high, x2 + wide, y2 + high), shape)
 
 
 def _clipped(box: Box) -> Box:

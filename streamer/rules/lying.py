@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from streamer.rules.path import Thing
-from streamer.rules.posture import Body
+from streamer.rules.posture import SMALLEST, Body
 from streamer.rules.stir import Stir, differs, slices
 
 _BOXES = 0.5
 """In this share of the frames a box must show who lies there; else the picture must."""
 _FLAT = 1.3
 """Among others, such a box must be so many times as wide as high."""
-_SMALLEST = 0.2
-"""Who is lower, as a fraction of the frame, has too few cells for the picture to tell."""
 _SIDE, _BOTTOM = 0.3, 0.1
 """Who was last so near the edge, in own heights, may have gone out."""
 _REACH = 0.6
@@ -40,7 +38,7 @@ def lies(body: Body, stir: Stir, things: Iterable[Thing], aspect: float) -> dict
     stand, x = body.stand, body.last.x
     head = stand.foot - body.last.up * stand.height
     side = min(x, 1 - x) * aspect
-    if stand.height < _SMALLEST or side < _SIDE * stand.height or head > 1 - _BOTTOM * stand.height:
+    if stand.height < SMALLEST or side < _SIDE * stand.height or head > 1 - _BOTTOM * stand.height:
         return None
     if body.before is None or stir.now is None or _crowded(body, things, aspect):
         return None

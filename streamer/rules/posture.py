@@ -8,18 +8,20 @@ pure; one object a person, held by `fall`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import quantiles
 from typing import NamedTuple
 
 from streamer.rules.path import Thing
-from streamer.rules.stir import Box, Mask, Picture, Stir
+from streamer.rules.stir import Box, Mask, Picture, Stir, Stirring
 
 UP = 0.8
 """Who has the head so high, in shares of the usual height, has not begun to fall."""
 RISEN = 0.62
 """Higher than anybody who lies or sits on the ground (sitting height is 0.52 of stature; Fryar et al., NHANES)."""
+SMALLEST = 0.2
+"""Who is lower, as a fraction of the frame, has too few cells for the picture to tell."""
 _STIRS = 0.02
 """Least area that stirs and is a part of somebody, in squared heights; a body fills about 0.2."""
 _BLIND_S = 1.05
@@ -113,35 +115,42 @@ class Body:
     fallen: bool = False
 
     def measure(
-        self, thing: Thing | None, stir: Stir, without: Mask | None, known: float, aspect: float
+        self, thing: Thing | None, stir: Stir, hidden: Callable[[], Mask], known: float, aspect: float
     ) -> Sample | None:
         """Where the head is now; None: nothing says.
 
         Args:
             thing: who is seen where this body is: itself, or a new track.
-            stir: what stirs.
-            without: cells that belong to others.
+            stir: what stirs; not asked while a box shows somebody upright.
+            hidden: gives the cells that belong to others.
             known: known time, seconds.
             aspect: of the frame.
         """
         stand = self.stand
-        near = (0.55 + 0.4 * min(known - self.last.known, 1.0)) * stand.height / aspect
-        x = self.last.x
-        reach = (x - near, stand.foot - 1.1 * stand.height, x + near, stand.foot + 0.4 * stand.height)
-        found = None if stir.mask is None else stir.within(reach, without)
-        moves = found is not None and found.mass >= _STIRS * stand.height**2
-        if thing is not None:
-            x1, y1, x2, y2 = box = thing.last.box
-            own = thing.number == self.number
-            sure = max(stand.foot - y1, y2 - y1 if own else 0.0) / stand.height
-            # a box of the legs only does not lower the head
-            up = max(sure, (stand.foot - found.top) / stand.height) if moves and found is not None else sure
-            return Sample(known, up, sure, (x1 + x2) / 2, "box" if own else "other", box, moves)
-        if moves and found is not None:
+        if thing is None:
+            found = self._stirring(stir, hidden, known, aspect)
+            if found is None:
+                return None
             up = (stand.foot - found.top) / stand.height
             place = found.left, found.top, found.right, found.bottom
             return Sample(known, up, up, found.x, "stir", place, True)
-        return None
+        x1, y1, x2, y2 = box = thing.last.box
+        own = thing.number == self.number
+        sure = up = max(stand.foot - y1, y2 - y1 if own else 0.0) / stand.height
+        found = None if sure >= UP and self.low_at is None else self._stirring(stir, hidden, known, aspect)
+        if found is not None:  # a box of the legs only does not lower the head
+            up = max(sure, (stand.foot - found.top) / stand.height)
+        return Sample(known, up, sure, (x1 + x2) / 2, "box" if own else "other", box, found is not None)
+
+    def _stirring(self, stir: Stir, hidden: Callable[[], Mask], known: float, aspect: float) -> Stirring | None:
+        """What stirs where this body is, if it is enough to be a part of it."""
+        stand, x = self.stand, self.last.x
+        if stir.mask is None or stand.height < SMALLEST:
+            return None
+        near = (0.55 + 0.4 * min(known - self.last.known, 1.0)) * stand.height / aspect
+        reach = (x - near, stand.foot - 1.1 * stand.height, x + near, stand.foot + 0.4 * stand.height)
+        found = stir.within(reach, hidden())
+        return found if found is not None and found.mass >= _STIRS * stand.height**2 else None
 
     def rise(self, thing: Thing, known: float, aspect: float) -> bool:
         """Learn how somebody looks who is upright; whether they are."""

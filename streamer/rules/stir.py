@@ -2,7 +2,7 @@
 
 Needs no learnt background, so it knows of a fall in the first second. A picture is kept as means of cells of some 4x4
 pixels; what stirs is where it differs from the one about 0.2 s ago. Light that changes everywhere by one factor is no
-change. Numpy only: the engine has no OpenCV. Memory: a dozen pictures of 25 kB a camera. Called by `fall`.
+change. Numpy only: the engine has no OpenCV. Memory: two dozen pictures of 25 kB a camera. Called by `fall`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Stir:
 
     def __init__(self) -> None:
         self._kept: deque[Picture] = deque(maxlen=_MOST)
-        self._recent: deque[Picture] = deque(maxlen=4)
+        self._recent: deque[Picture] = deque(maxlen=12)
         self.now: Picture | None = None
         self.mask: Mask | None = None
         """Cells that stir, bool (h, w); None: nobody can say (the first picture, or all of it changed)."""
@@ -128,8 +128,8 @@ def differs(a: Picture, b: Picture) -> Mask:
 def slices(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns of the cells of a box."""
     height, width = shape[:2]
-    y1, y2 = (int(np.clip(y, 0, 1) * height + 0.5) for y in (box[1], box[3]))
-    x1, x2 = (int(np.clip(x, 0, 1) * width + 0.5) for x in (box[0], box[2]))
+    y1, y2 = (int(min(max(y, 0.0), 1.0) * height + 0.5) for y in (box[1], box[3]))
+    x1, x2 = (int(min(max(x, 0.0), 1.0) * width + 0.5) for x in (box[0], box[2]))
     return slice(y1, y2), slice(x1, x2)
 
 

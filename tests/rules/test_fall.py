@@ -16,8 +16,8 @@ from tests.rules.properties import clocks, longest
 RULE = Fall()
 BOTH = [("fall", "begin"), ("fallen", "begin")]
 ENDED = [*BOTH, ("fall", "end"), ("fallen", "end")]
-RATES = (2, 5, 11)
-LOST_RATES = (3, 5, 11)
+RATES = (2, 5, 8)
+LOST_RATES = (3, 5, 8)
 """At two frames a second, who is lost on the way down is too often first seen to stir when they already lie."""
 
 
