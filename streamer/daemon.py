@@ -273,8 +273,7 @@ def _assemble(
     models = Models(list(site.models.values()), site.inference, readers.pools, metrics, clock, site.restarts)
     for children in (readers, models):
         children.log_as(**log.chosen)
-    watching = Watching(gap_tolerance_s=site.gap_tolerance_seconds)
-    arming = Arming(store, metrics, clock)
+    watching, arming = Watching(gap_tolerance_s=site.gap_tolerance_seconds), Arming(store, metrics, clock)
     arming.told, outbox.commanded = outbox.arming, arming.obey
     policy = AlertPolicy(site.alerts, site.sinks, arming.covers)
     reception = Reception(board := Board(site.signals, metrics), site.base_dir, metrics, clock, site.restarts)
