@@ -223,8 +223,8 @@ def test_models_of_the_pipeline_and_of_its_rules_are_found() -> None:
     assert story.models() == ["d", "a", "b", "a"]
     assert story.detectors() == ["d"]
     assert story.model_dump(mode="json")["fight"]["model"] == "b"
-    assert Surveillance.model_validate({"fight": {}}).models() == ["motion", "fight"]
-    assert Surveillance().models() == ["motion"]
+    assert Surveillance.model_validate({"detector": "d", "fight": {}}).models() == ["d", "fight"]
+    assert Surveillance.model_validate({"detector": "d"}).models() == ["d"]
 
 
 async def test_all_are_asked_at_once_and_each_once() -> None:
