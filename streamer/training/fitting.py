@@ -44,6 +44,7 @@ class FitSettings:
     turned: float = 0.12
     ema: float = 0.999
     backbone: bool = True
+    share: float = 1.0
     seed: int = 0
 
 
@@ -91,7 +92,7 @@ def fit(
             total, count, told_at = torch.zeros((), device=device), 0, time.monotonic()
     if count:
         losses.append(_mean(total, count, step))
-    net.load_state_dict(learner.state())
+    net.load_state_dict(learner.state(settings.share))
     net.eval()
     told(f"{step} steps in {time.monotonic() - began:.0f} s, loss {losses[-1]:.3f}")
     return losses
@@ -141,9 +142,10 @@ class _Learner:
             fresh = 1 - min(self._settings.ema, (1 + self._steps) / (10 + self._steps))
             torch._foreach_lerp_(self._average, self._learned, fresh)
 
-    def state(self) -> dict[str, Tensor]:
-        """The network's values, averaged."""
-        averaged = {name: value.clone() for name, value in zip(self._names, self._average, strict=True)}
+    def state(self, share: float = 1.0) -> dict[str, Tensor]:
+        """The network's values, averaged; at a share below 1, so much of the way from the start to them."""
+        values = torch._foreach_lerp(self._origin, self._average, share)
+        averaged = dict(zip(self._names, values, strict=True))
         return {**self._net.state_dict(), **averaged}
 
 

@@ -66,6 +66,12 @@ def test_a_strong_pull_keeps_the_weights():
     assert near < 0.8 * far
 
 
+def test_half_of_the_way_can_be_kept():
+    start, (whole, _), (half, _) = net(), train({"steps": 3}), train({"steps": 3, "share": 0.5})
+    for a, b, c in zip(start.parameters(), whole.parameters(), half.parameters(), strict=True):
+        assert torch.allclose((a + b) / 2, c, atol=1e-6)
+
+
 def test_a_clock_ends_it():
     said = []
     _, losses = train({"seconds": 1.0, "steps": 1}, said.append)
