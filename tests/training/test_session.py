@@ -132,6 +132,16 @@ def test_folds_judge_every_clip_once_and_the_last_net_learns_all(data: Path, tmp
     assert again.pooled == done.pooled
 
 
+def test_without_an_exporter_there_is_still_a_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "find_spec", lambda name: None)
+    it = made(tmp_path, schedule={"epochs": 1})
+    done = train(it, tmp_path / "run", frames_of(it, read_samples(data), CREW), CREW)
+    assert load_card(done.folder / "model.safetensors").labels == ("calm", "jumpy")
+    assert not (done.folder / "model.onnx").exists()
+
+
 def clip(i: int, label: str, part: str = "") -> Clip:
     return Clip(Sample(Path(f"{i}.npy"), label, f"s{i // 2}", split=part), Path(f"{i}.npy"), 10)
 
