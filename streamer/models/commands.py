@@ -29,6 +29,24 @@ def list_text() -> str:
     return "\n".join(lines)
 
 
+def catalog_text(extra: Path | None = None) -> str:
+    """A table of what can be pulled; `extra` is a registry of one's own. Raises InputError."""
+    from streamer.models import catalog
+    from streamer.models.pull import destination
+
+    rows = [("TO PULL", "HERE", "TASK", "MB", "LICENSE", "CHECKSUM", "WHAT")]
+    for entry in catalog.load(extra).values():
+        known = f"{'verified' if entry.verified else 'quoted'}{'' if entry.sha256 else ' in part'}"
+        terms = f"{entry.license} ({entry.restricted})" if entry.restricted else entry.license
+        size = f"{entry.size / 1e6:.1f}" if entry.size else "?"
+        here = "yes" if destination(entry).is_file() else ""
+        rows.append((entry.name, here, entry.task, size, terms, known, entry.about))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
 def info_text(name: str, base_dir: Path) -> str:
     """All that one model's card says."""
     file = registry.resolve(name, base_dir)

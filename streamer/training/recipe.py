@@ -34,6 +34,7 @@ from streamer.training.settings import (
     SplitSettings,
     StopSettings,
 )
+from streamer.training.space import TuneSettings
 from streamer.yamlfile import Document
 
 
@@ -73,6 +74,7 @@ class Recipe(Section):
     journal: JournalSettings = Field(JournalSettings(), description="Who is told how it goes.")
     machine: MachineSettings = Field(MachineSettings(), description="How the machine is used.")
     cache: CacheSettings = Field(CacheSettings(), description="Decoded frames on disk.")
+    tune: TuneSettings | None = Field(None, description="What `streamer tune` may try; a training does not look at it.")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from streamer.training.samples import Sample, samples_hash, write_samples
 MODEL, EXPORTED, METRICS, LOG, RECIPE, ORIGIN, SPLIT, BEST = (
     "model.safetensors", "model.onnx", "metrics.json", "log.jsonl", "recipe.json", "run.json", "split.csv", "best.pt",
 )  # fmt: skip
-_FREE = ("machine", "journal", "cache", "data")
+_FREE = ("machine", "journal", "cache", "data", "tune")
 """Sections of a recipe that may differ when a training goes on: they do not change what comes out."""
 
 

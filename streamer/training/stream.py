@@ -20,6 +20,7 @@ from streamer.errors import InputError, ModelError, SourceError
 from streamer.inference.local import LocalModels
 from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.models.card import Card, load_card
+from streamer.models.registry import MOTION, resolve
 from streamer.sources.file import FileSource
 from streamer.training.light import luma
 from streamer.training.samples import Sample
@@ -68,6 +69,14 @@ class Streamed:
     """One each."""
     skipped: list[str] = field(default_factory=list)
     """Why, one line a clip that cannot be read."""
+
+
+def behaviour_file(name: str) -> Path:
+    """The file of a behaviour model, by name or path. Raises ModelError if there is none."""
+    found = resolve(name, Path())
+    if found == MOTION:
+        raise ModelError(f"model {name!r} is the built-in detector; a behaviour model is needed here")
+    return Path(found)
 
 
 def behaviour_card(file: Path) -> Card:
