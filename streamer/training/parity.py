@@ -22,6 +22,8 @@ from streamer.training.steppers import Floats, Stepper, initial_state
 STEPS, CAMERAS = 64, 32
 BATCHES = (1, 2, 3, 5, 8, 13, 21, 32)
 """Sizes of the batches, again and again."""
+BUDGET_S = 3.0
+"""Seconds that a batch size is timed for."""
 _FIRST = 2  # rounds that are not timed: they allocate
 TOLERANCE = 1e-3
 """Largest difference of a probability that counts as the same in float32."""
@@ -139,19 +141,19 @@ def reference_of(net: Any, card: Card, batches: Sequence[NDArray[np.intp]]) -> l
     return found
 
 
-def milliseconds(steppers: Sequence[Stepper], card: Card, batch: int, budget_s: float = 3.0) -> list[float]:
+def milliseconds(steppers: Sequence[Stepper], card: Card, batch: int, budget_s: float | None = None) -> list[float]:
     """Median time of a step of each, taken in turn in one run, so that a busy machine is busy for all.
 
     Args:
         steppers: to be timed.
         card: of all of them.
         batch: cameras a step.
-        budget_s: seconds for all together; at least five rounds and at most fifty.
+        budget_s: seconds for all together, None: BUDGET_S; at least five rounds and at most fifty.
     """
     frame = normalise(np.stack([film(c, 1, card)[0] for c in range(batch)]), card.input)
     states = [initial_state(card, batch) for _ in steppers]
     taken: list[list[float]] = [[] for _ in steppers]
-    end = time.perf_counter() + budget_s
+    end = time.perf_counter() + (BUDGET_S if budget_s is None else budget_s)
     for i in range(50 + _FIRST):
         if i >= 5 + _FIRST and time.perf_counter() > end:
             break
