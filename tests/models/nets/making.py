@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from streamer.models.nets.build import build
 from streamer.models.nets.settings import NetSettings
@@ -22,10 +23,15 @@ def made(seed=0, double=True, **changes):
     torch.manual_seed(seed)
     net = build(settings(**changes))
     net = net.double() if double else net
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0  # else the numbers die away from layer to layer, and nothing depends on anything
     with torch.no_grad():
         net.train()(clips(2, 6, seed).to(net.answers[0].weight.dtype))
         for answer in net.answers:
             answer.weight.mul_(10)
+    for norm in norms:
+        norm.momentum = 0.1
     return net.eval()
 
 

@@ -34,7 +34,7 @@ def test_forward_equals_stacked_steps(backbone, temporal, motion, pooling, pool)
     whole, after = net(frames)
     rows, state = stacked(net, frames)
     assert whole.shape == (2, 5, 4)
-    assert whole.std() > 1e-4  # it says something
+    assert whole.std() > 0.01  # it says something
     torch.testing.assert_close(rows, whole, atol=1e-3, rtol=1e-3)
     for spec, a, b in zip(net.state_spec, state, after, strict=True):
         assert a.shape == b.shape == (2, *spec.shape)
@@ -58,7 +58,7 @@ def test_a_batch_mixes_any_cameras(temporal):
     net = made(temporal=temporal, motion="difference")
     frames = clips(5, 8)
     alone = torch.cat([stacked(net, frames[i : i + 1])[0] for i in range(5)])
-    assert (alone[0] - alone[1]).abs().max() > 1e-4
+    assert (alone[0] - alone[1]).abs().max() > 0.01
     generator = torch.Generator().manual_seed(3)
     at, state = [0] * 5, [net.initial_state(1) for _ in range(5)]
     for _ in range(30):
@@ -83,7 +83,7 @@ def test_it_is_causal(temporal):
     other[:, 5:] += 1
     a, b = net(frames)[0], net(other)[0]
     torch.testing.assert_close(a[:, :5], b[:, :5], atol=1e-12, rtol=0)
-    assert (a[:, 5:] - b[:, 5:]).abs().max() > 1e-5
+    assert (a[:, 5:] - b[:, 5:]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("change", [{}, {"shifts": 2}, {"pool": 1}, {"motion": "difference"}, {"pool": 6, "shifts": 1}])
@@ -99,7 +99,7 @@ def test_the_receptive_field_is_what_warm_frames_says(change):
     )
     if warm > 1:
         short = stacked(net, frames[:, -warm + 1 :])[0][0, -1]
-        assert (short - whole).abs().max() > 1e-8
+        assert (short - whole).abs().max() > 1e-5
 
 
 def test_warm_frames_can_be_said():
