@@ -22,6 +22,8 @@ from streamer.training.steppers import OnnxStepper
 
 FPS = 5.0
 """Rate that cameras a core are reckoned for."""
+BUDGET_S = 1.0
+"""Seconds that each is timed for, three times."""
 _HEADS = (Head(name="fight", labels=("calm", "fight")),)
 
 
@@ -60,7 +62,7 @@ def costs(width: int, height: int, temporals: tuple[str, ...] = ("tsm", "gru")) 
 
 def _round(steppers: list[OnnxStepper], cards: list[Card]) -> list[float]:
     """The best of three medians is kept: other programs on the machine only ever add."""
-    return [milliseconds([stepper], card, 1, budget_s=1.0)[0] for stepper, card in zip(steppers, cards, strict=True)]
+    return [milliseconds([stepper], card, 1, BUDGET_S)[0] for stepper, card in zip(steppers, cards, strict=True)]
 
 
 def table(width: int, height: int) -> str:
