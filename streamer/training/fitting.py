@@ -144,7 +144,7 @@ class _Learner:
 
     def state(self, share: float = 1.0) -> dict[str, Tensor]:
         """The network's values, averaged; at a share below 1, so much of the way from the start to them."""
-        values = [torch.lerp(a, b, share) for a, b in zip(self._origin, self._average, strict=True)]
+        values = (begin.lerp(now, share) for begin, now in zip(self._origin, self._average, strict=True))
         averaged = dict(zip(self._names, values, strict=True))
         return {**self._net.state_dict(), **averaged}
 

@@ -69,7 +69,7 @@ def test_from_films_to_a_model_file(data, capsys):
     assert card.labels == LABELS
     assert (card.input.width, card.input.layout, card.dynamic_batch) == (64, "pixels", True)
     report = json.loads((data / "mine.training.json").read_text())
-    assert report["boxes"] >= 3
+    assert report["boxes"] >= 2
     assert report["recipe"]["seed"] == 3
     assert len(report["loss"]) == 1
     assert any("broken.mp4" in line for line in report["skipped"])

@@ -94,7 +94,7 @@ def on_disk(monkeypatch: pytest.MonkeyPatch) -> World:
 def world(on_disk: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """With a database in memory, for SQLite takes a second a trial; it lives as long as the test."""
     memory = optuna.storages.InMemoryStorage()
-    monkeypatch.setattr(tune, "_storage", lambda optuna, path: memory)
+    monkeypatch.setattr(tune, "storage", lambda optuna, path: memory)
     return on_disk
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from streamer.models.nets.build import build
 from streamer.models.nets.settings import NetSettings
@@ -23,15 +22,13 @@ def made(seed=0, double=True, **changes):
     torch.manual_seed(seed)
     net = build(settings(**changes))
     net = net.double() if double else net
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
-        norm.momentum = 1.0  # else the numbers die away from layer to layer, and nothing depends on anything
+        norm.momentum = 1.0  # this one look at the data is all that it knows
     with torch.no_grad():
         net.train()(clips(2, 6, seed).to(net.answers[0].weight.dtype))
         for answer in net.answers:
             answer.weight.mul_(10)
-    for norm in norms:
-        norm.momentum = 0.1
     return net.eval()
 
 
