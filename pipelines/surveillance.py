@@ -10,6 +10,7 @@ from streamer import (
     Crowd,
     Detector,
     Event,
+    Fight,
     Intrusion,
     LineCrossing,
     Loitering,
@@ -43,13 +44,16 @@ class Surveillance(Pipeline):
     """How many are in a zone, who comes and goes, and whether there are too many."""
     abandoned: AbandonedObject | None = None
     """Somebody leaves a thing behind."""
+    fight: Fight | None = None
+    """People fight."""
 
     async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""
         tracker = Tracker()
         rules = [rule.begin(camera.places) for rule in self.enabled_rules()]
         async for frame in camera.frames():  # always the freshest; gaps are explicit
-            tracks = tracker.update(await self.detector(frame), frame.time)  # batched across cameras
+            found, scores = await self.look(frame, self.detector)  # batched across cameras
+            tracks = tracker.update(found, frame.time)
             for rule in rules:
-                for event in rule.judge(frame, tracks):
+                for event in rule.judge(frame, tracks, scores):
                     yield event

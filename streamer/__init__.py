@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "AbandonedObject": "streamer.rules.abandoned",
+    "Behaviour": "streamer.behaviour",
     "Camera": "streamer.camera",
     "Congestion": "streamer.rules.congestion",
     "Counting": "streamer.rules.counting",
@@ -18,6 +19,7 @@ _EXPORTS = {
     "Detections": "streamer.types",
     "Detector": "streamer.pipeline",
     "Event": "streamer.events",
+    "Fight": "streamer.rules.fight",
     "Frame": "streamer.types",
     "Intrusion": "streamer.rules.intrusion",
     "LineCrossing": "streamer.rules.line_crossing",
@@ -30,6 +32,7 @@ _EXPORTS = {
     "RedLight": "streamer.rules.red_light",
     "Rule": "streamer.rules.rule",
     "Running": "streamer.rules.running",
+    "Scores": "streamer.types",
     "Signal": "streamer.types",
     "Speeding": "streamer.rules.speeding",
     "StoppedVehicle": "streamer.rules.stopped_vehicle",

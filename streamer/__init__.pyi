@@ -1,3 +1,4 @@
+from streamer.behaviour import Behaviour as Behaviour
 from streamer.camera import Camera as Camera
 from streamer.events import Event as Event
 from streamer.pipeline import Detector as Detector
@@ -8,6 +9,7 @@ from streamer.rules.abandoned import AbandonedObject as AbandonedObject
 from streamer.rules.congestion import Congestion as Congestion
 from streamer.rules.counting import Counting as Counting
 from streamer.rules.crowd import Crowd as Crowd
+from streamer.rules.fight import Fight as Fight
 from streamer.rules.intrusion import Intrusion as Intrusion
 from streamer.rules.line_crossing import LineCrossing as LineCrossing
 from streamer.rules.loitering import Loitering as Loitering
@@ -23,6 +25,7 @@ from streamer.rules.wrong_way import WrongWay as WrongWay
 from streamer.tracker import Tracker as Tracker
 from streamer.types import Detections as Detections
 from streamer.types import Frame as Frame
+from streamer.types import Scores as Scores
 from streamer.types import Signal as Signal
 from streamer.types import Tracks as Tracks
 

@@ -93,6 +93,7 @@ class Daemon:
             await self._first(tasks.values(), self._models_loaded())
             if not self._stop.is_set():
                 self.engine.set_cameras(plans(self.site, self.models))
+                self._note()
                 self.reporter.upcoming = {}
                 tasks["reload"] = asyncio.create_task(self._reload_on_demand(), name="reload")
                 self.notifier.notify("READY=1", self._words())
@@ -196,6 +197,11 @@ class Daemon:
         self.engine.set_cameras(plans(new, self.models, old=self.site, running=self.engine.plans))
         self.site = new
         logger.info("reload: %s", changes or "nothing changed")
+        self._note()
+
+    def _note(self) -> None:
+        for note in self.site.notes():
+            logger.warning("%s", note)
 
     def _watch_signals(self, site: Site) -> None:
         self.arming.set_cameras(site.cameras)

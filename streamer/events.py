@@ -33,6 +33,16 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment whose picture belongs to the proof of an event."""
+
+    time: float
+    """Capture time in seconds."""
+    box: tuple[float, float, float, float]
+    """Where it happened, as fractions of the frame."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A fact about one camera at one moment."""
 
@@ -68,6 +78,11 @@ class Event:
     session: int | None = None
     captured_at: float | None = None
     """CLOCK_MONOTONIC capture time of the deciding frame, for latency; None for the system's own events."""
+    pts: float | None = None
+    """The deciding frame's time as its source counts, seconds; finds its very picture again in what was kept."""
+    moments: tuple[Moment, ...] = ()
+    """Whose pictures are shown side by side instead of the deciding one, oldest first; they are times of this
+    session. Only an evidence order reads them: what they were is in `detail`."""
 
     def __post_init__(self) -> None:
         if not _WORD.match(self.kind):

@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from streamer.alerts import Alert, ClipSettings
 from streamer.events import Event
 from streamer.ingest.readers import Readers
+from streamer.ingest.wish import Wish
 from streamer.outbox import Outbox
 from streamer.store import Store
+
+
+def _wish(event: Event) -> Wish:
+    """What an event's picture shows. Its moments are of its own session, in which both clocks run alike."""
+    at = event.captured_at
+    moments = [] if at is None else [(at - (event.time - moment.time), moment.box) for moment in event.moments]
+    boxes = [] if event.box is None else [event.box]
+    return Wish(event.session or 0, event.frame_index or 0, boxes, at, moments, event.pts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,10 +35,7 @@ class Evidence:
     async def attach_snapshot(self, alert_id: str, event: Event) -> None:
         """Have the picture of the deciding frame written; without one the alert goes as it is."""
         path = self.store.snapshot_path(alert_id)
-        boxes = [] if event.box is None else [event.box]
-        taken = event.frame_index is not None and await self.readers.snapshot(
-            event.camera, event.session or 0, event.frame_index, boxes, path, event.captured_at
-        )
+        taken = event.frame_index is not None and await self.readers.snapshot(event.camera, _wish(event), path)
         await self.outbox.attach(alert_id, path if taken else None)
 
     async def attach_clip(self, alert: Alert, clip: ClipSettings) -> None:

@@ -6,7 +6,7 @@ Called by `config` once the parts are checked on their own. Every function repor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.alerts import ClipSettings
@@ -14,9 +14,10 @@ from streamer.errors import InputError
 from streamer.faults import nearest
 from streamer.ignored import MOTION
 from streamer.inference.settings import ModelSpec
+from streamer.models.card import Card
 from streamer.models.detector import Overrides
 from streamer.models.registry import card_of, resolve
-from streamer.pipeline import Detector, Pipeline
+from streamer.pipeline import Behaviour, Detector, Pipeline
 from streamer.places import Places
 from streamer.rules.rule import Rule
 from streamer.schedule import zone
@@ -101,26 +102,66 @@ def find_models(
 ) -> Iterator[ModelSpec]:
     """The file of every model that the pipeline asks; its card must be readable and fit the pipeline's rules."""
     reported: dict[str, list[str]] = {}
+    site = Models(fault, models, base_dir)
     for field, model in handles(pipeline):
-        settings = models.get(model, ModelSettings(file=model))
-        if settings is None:
-            continue  # faulty, and said so
-        keys: Keys = ("models", model, "file") if model in models else ("pipelines", name, field)
-        try:
-            file = resolve(settings.file, base_dir)
-            card = card_of(file, "detection")
-        except InputError as error:
-            also = nearest(model, models) if model not in models and "did you mean" not in str(error) else ""
-            fault(keys, f"{error}{also}")
+        found = site.find(("pipelines", name, field), model, "detection")
+        if found is None:
             continue
-        yield ModelSpec(model, file, Overrides(settings.confidence, settings.iou))
+        spec, card = found
+        yield spec
         reported.setdefault(field, []).extend(card.labels)
         if getattr(pipeline, field).motion == model and MOTION not in card.labels:
             words = f"`fuse` needs a model that reports {MOTION!r} as its second, such as `motion`; {model!r} does not"
             fault(("pipelines", name, field, "fuse", 1), words)
+    yield from _find_behaviours(site, name, pipeline)
     if len(reported) == 1 and len(handles(pipeline)) == len(getattr(pipeline, next(iter(reported))).names):
         ((field, labels),) = reported.items()
         _check_labels(fault, name, pipeline, " + ".join(getattr(pipeline, field).names), labels)
+
+
+def _find_behaviours(site: Models, name: str, pipeline: Pipeline) -> Iterator[ModelSpec]:
+    """The behaviour models of the pipeline and of its rules, which must have the labels that those wait for."""
+    for keys, model in behaviours(pipeline):
+        found = site.find(("pipelines", name, *keys), model, "behaviour")
+        if found is None:
+            continue
+        spec, card = found
+        yield spec
+        asker = getattr(pipeline, keys[0])
+        faults = asker.model_faults(card.labels, card.thresholds) if isinstance(asker, Rule) else ()
+        for field, words in faults:
+            site.fault(("pipelines", name, keys[0], field), words)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a site, and whom to tell what is wrong with them."""
+
+    fault: Fault
+    settings: Mapping[str, ModelSettings | None]
+    """By name; None for faulty ones."""
+    base_dir: Path
+
+    def find(self, keys: Keys, model: str, task: str) -> tuple[ModelSpec, Card] | None:
+        """The file that a model's name means, and its card; None after saying what is wrong.
+
+        Args:
+            keys: where it is asked for.
+            model: its name, under `models` or of a shipped or imported model.
+            task: what it must be made for.
+        """
+        settings = self.settings.get(model, ModelSettings(file=model))
+        if settings is None:
+            return None  # faulty, and said so
+        try:
+            file = resolve(settings.file, self.base_dir)
+            card = card_of(file, task)
+        except InputError as error:
+            own = model in self.settings
+            also = "" if own or "did you mean" in str(error) else nearest(model, self.settings)
+            self.fault(("models", model, "file") if own else keys, f"{error}{also}")
+            return None
+        return ModelSpec(model, file, Overrides(settings.confidence, settings.iou), card.fps), card
 
 
 def _check_labels(fault: Fault, name: str, pipeline: Pipeline, model: str, labels: list[str]) -> None:
@@ -151,7 +192,15 @@ def rules(pipeline: Pipeline) -> list[tuple[str, Rule]]:
 
 
 def handles(pipeline: Pipeline) -> list[tuple[str, str]]:
-    """Keys of model handles, and the models that they name."""
+    """Keys of detectors, and the models that they name."""
     values = {name: getattr(pipeline, name) for name in type(pipeline).model_fields}
     detectors = {field: value for field, value in values.items() if isinstance(value, Detector)}
     return [(field, name) for field, value in detectors.items() for name in value.names]
+
+
+def behaviours(pipeline: Pipeline) -> list[tuple[tuple[str, ...], str]]:
+    """Keys of behaviour models, of the pipeline's own and of its rules', and the models that they name."""
+    values = {name: getattr(pipeline, name) for name in type(pipeline).model_fields}
+    own = [((field,), value.name) for field, value in values.items() if isinstance(value, Behaviour)]
+    asked = [((field, key), handle.name) for field, rule in rules(pipeline) for key, handle in rule.handles().items()]
+    return [*own, *asked]

@@ -75,6 +75,9 @@ class Metrics:
         self.inference_seconds = seconds("inference_seconds", "Sending a batch to its answer", "model")
         self.queue_wait_seconds = seconds("queue_wait_seconds", "A request waiting for its batch", "model")
         self.inference_requests = counter("inference_requests", "Requests by what became of them", "model", "outcome")
+        self.behaviour_resets = counter(
+            "behaviour_resets", "Times a behaviour model's memory of a camera began anew, by reason", "model", "reason"
+        )
         self.worker_restarts = counter("worker_restarts", "Inference workers started again, by reason", "reason")
         self.reader_restarts = counter("reader_restarts", "Reader processes started again, by reason", "reason")
         self.loop_restarts = counter("loop_restarts", "Supervised loops started again after an error", "loop")

@@ -1,8 +1,9 @@
-"""The base class of pipelines, the handles of their models, and how a pipeline is found by name.
+"""The base class of pipelines, and how a pipeline is found by name.
 
 A pipeline is a settings model with one method, `watch`, that reads as what happens to one camera. It imports only what
-`streamer` exports. Its `Detector` fields hold a model's name until the engine binds them; a bound handle is awaited
-with a frame, and what is awaited at the same time for other cameras is computed in the same batch.
+`streamer` exports. Its `Detector` and `Behaviour` fields, and the `Behaviour` fields of its rules, hold a model's name
+until the engine binds them; a bound handle is awaited with a frame, and what is awaited at the same time for other
+cameras is computed in the same batch.
 """
 
 from __future__ import annotations
@@ -11,119 +12,34 @@ import asyncio
 import importlib
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from streamer.behaviour import Ask, Behaviour
 from streamer.camera import Camera
-from streamer.errors import InputError, StreamerError
+from streamer.detector import Detector
+from streamer.errors import InputError
 from streamer.events import Event
-from streamer.fusion import Fusion
-from streamer.ignored import Ignored
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.rule import Rule
-from streamer.types import Detections, Frame
+from streamer.types import NO_SCORES, Detections, Frame, Scores
 
-Ask = Callable[[str, Frame], Awaitable[Detections]]
-"""Asks a model by name about a frame."""
+__all__ = ["Ask", "Behaviour", "Detector", "Pipeline", "load_pipeline"]
 
 ENTRY_POINTS = "streamer.pipelines"
-
-
-class Detector:
-    """A detector by name; awaiting it with a frame gives Detections (unknown ones if nobody can answer in time).
-
-    Args:
-        name: of the model.
-        ask: who answers; None until the handle is bound.
-        motion: name of the motion model whose unexplained motion is added (see `fusion`); None: the detector alone.
-        places: of the camera that it is bound for; what its masks leave out is not in the answers.
-    """
-
-    __slots__ = ("_ask", "_fusion", "_ignored", "motion", "name")
-
-    def __init__(self, name: str, ask: Ask | None = None, motion: str | None = None, places: Places | None = None):
-        self.name = name
-        self.motion = motion
-        self._ask = ask
-        self._fusion = Fusion()
-        self._ignored = Ignored(places)
-
-    @property
-    def names(self) -> list[str]:
-        """Of all models that it asks."""
-        return [self.name] if self.motion is None else [self.name, self.motion]
-
-    async def __call__(self, frame: Frame) -> Detections:
-        """What is seen in the frame; batched with the calls for all other cameras.
-
-        Raises:
-            StreamerError: nobody bound this handle to a model.
-        """
-        if self._ask is None:
-            raise StreamerError(f"detector {self.name!r}: not bound to a model; call Pipeline.bind first")
-        if self.motion is None:
-            return self._ignored.keep(await self._ask(self.name, frame))
-        found, moving = await asyncio.gather(self._ask(self.name, frame), self._ask(self.motion, frame))
-        aspect = frame.size[0] / frame.size[1]
-        joined = self._fusion.join(found, self._ignored.quiet(moving), frame.session, frame.time, aspect)
-        return self._ignored.keep(joined)
-
-    def bound(self, ask: Ask, places: Places | None = None) -> Detector:
-        """The same detector for one camera, answered by `ask`, without what the masks among its places leave out."""
-        return Detector(self.name, ask, self.motion, places)
-
-    def __repr__(self) -> str:
-        return f"Detector({self.name!r})" if self.motion is None else f"Detector({self.name!r}, motion={self.motion!r})"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """In YAML a detector is the name of a model, or ``{fuse: [DETECTOR, MOTION]}``."""
-        name = core_schema.str_schema(min_length=1)
-        two = core_schema.list_schema(name, min_length=2, max_length=2)
-        fused = core_schema.typed_dict_schema({"fuse": core_schema.typed_dict_field(two)}, extra_behavior="forbid")
-        from_name = core_schema.no_info_after_validator_function(cls, name)
-        from_two = core_schema.no_info_after_validator_function(_fused, fused)
-        given = core_schema.tagged_union_schema({"name": from_name, "fuse": from_two}, _form)
-        return core_schema.json_or_python_schema(
-            json_schema=given,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), given]),
-            serialization=core_schema.plain_serializer_function_ser_schema(_plain),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """For editors: a string, or two of them."""
-        two = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
-        fused = {"type": "object", "properties": {"fuse": two}, "required": ["fuse"], "additionalProperties": False}
-        words = "Name of a model, or {fuse: [DETECTOR, motion]}: also what moves and the detector does not know."
-        return {"anyOf": [{"type": "string"}, fused], "description": words}
-
-
-def _form(value: Any) -> str:
-    return "fuse" if isinstance(value, dict) else "name"
-
-
-def _fused(value: dict[str, list[str]]) -> Detector:
-    name, motion = value["fuse"]
-    if name == motion:
-        raise ValueError(f"fuse needs two different models, a detector and `motion`, got {name!r} twice")
-    return Detector(name, motion=motion)
-
-
-def _plain(handle: Detector) -> Any:
-    return handle.name if handle.motion is None else {"fuse": [handle.name, handle.motion]}
 
 
 class Pipeline(BaseModel):
     """What happens to one camera, as settings and one method."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    _asked: tuple[Behaviour, ...] = PrivateAttr(())
+    """The bound behaviour models, each once; looking for them at every frame would cost more than asking none."""
 
     def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Turn the camera's frames into events and readings; called anew after a long gap, all state in its locals."""
@@ -134,14 +50,55 @@ class Pipeline(BaseModel):
         return [rule for rule in self._values() if isinstance(rule, Rule)]
 
     def models(self) -> list[str]:
-        """Names of the models that this pipeline asks."""
+        """Names of the models that this pipeline and its rules ask."""
+        return [*self.detectors(), *(handle.name for handle in self._behaviours())]
+
+    def detectors(self) -> list[str]:
+        """Of these, the names of detectors."""
         return [name for handle in self._values() if isinstance(handle, Detector) for name in handle.names]
 
     def bind(self, ask: Ask, places: Places | None = None) -> Self:
-        """A copy for one camera: its model handles are answered by `ask`, and heed the masks among the places."""
-        names = type(self).model_fields
-        handles = {name: getattr(self, name) for name in names if isinstance(getattr(self, name), Detector)}
-        return self.model_copy(update={name: handle.bound(ask, places) for name, handle in handles.items()})
+        """A copy for one camera: all model handles are answered by `ask`, and detectors heed the masks among places."""
+        changed: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Detector):
+                changed[name] = value.bound(ask, places)
+            elif isinstance(value, Behaviour):
+                changed[name] = value.bound(ask)
+            elif isinstance(value, Rule) and value.handles():
+                changed[name] = value.model_copy(update={k: handle.bound(ask) for k, handle in value.handles().items()})
+        bound = self.model_copy(update=changed)
+        named = {handle.name: handle for handle in bound._behaviours()}  # noqa: SLF001 - of the same class
+        bound._asked = tuple(named.values())  # noqa: SLF001
+        return bound
+
+    async def look(self, frame: Frame, detector: Detector) -> tuple[Detections, Mapping[str, Scores]]:
+        """What the detector finds and what all behaviour models say, asked at the same time.
+
+        A pipeline without behaviour models waits for the detector and for nothing else.
+        """
+        if not self._asked:
+            return await detector(frame), NO_SCORES
+        answers: list[Any] = await asyncio.gather(detector(frame), *(handle(frame) for handle in self._asked))
+        return answers[0], {handle.name: said for handle, said in zip(self._asked, answers[1:], strict=True)}
+
+    async def behaviours(self, frame: Frame) -> Mapping[str, Scores]:
+        """What all behaviour models of this pipeline and its rules say, by name; asked at the same time.
+
+        Only for pipelines that have been bound: others have none.
+        """
+        if not self._asked:
+            return NO_SCORES
+        scores = await asyncio.gather(*(handle(frame) for handle in self._asked))
+        return {handle.name: said for handle, said in zip(self._asked, scores, strict=True)}
+
+    def _behaviours(self) -> Iterator[Behaviour]:
+        for value in self._values():
+            if isinstance(value, Behaviour):
+                yield value
+            elif isinstance(value, Rule):
+                yield from value.handles().values()
 
     def _values(self) -> list[Any]:
         return [getattr(self, name) for name in type(self).model_fields]

@@ -35,6 +35,8 @@ _RELOADED = ("cameras", "pipelines", "models", "sinks", "alerts", "stop_seconds"
 """What a reload can change; all else takes effect at the next start."""
 
 
+_SLOW = 1.1
+"""A camera that is slower than a streaming model by this factor is worth a word."""
 _WAITING_S = 4.0
 """So many seconds of video are kept beyond what evidence shows: orders wait for the last second, and for their turn."""
 
@@ -138,10 +140,12 @@ class Site:
 
     def kept(self, camera: str) -> Kept:
         """How much of what a camera sends its reader keeps for evidence: nothing, unless something asks for it."""
-        clip = self.clip(camera)
-        if clip is None and self.cameras[camera].record_url is None:
+        clip, watched = self.clip(camera), self.cameras[camera]
+        rules = (rule for name in watched.pipelines for rule in self.pipelines[name].enabled_rules())
+        proof_s = max((rule.evidence_s for rule in rules), default=0.0) if watched.has_packets else 0.0
+        if clip is None and watched.record_url is None and not proof_s:
             return {"ring_bytes": 0, "ring_s": 0.0}
-        shown_s = 0.0 if clip is None else clip.before_seconds + clip.after_seconds
+        shown_s = max(proof_s, 0.0 if clip is None else clip.before_seconds + clip.after_seconds)
         return {"ring_bytes": int(self.ingest.ring_megabytes * 1e6), "ring_s": shown_s + _WAITING_S}
 
     def signals_of(self, camera: str) -> Watched:
@@ -187,6 +191,19 @@ class Site:
         """The effective configuration as YAML, every default filled in, no credential in it."""
         return secrets.scrub(yaml.safe_dump(dict(self.shown), sort_keys=False, allow_unicode=True, width=120))
 
+    def notes(self) -> list[str]:
+        """What is allowed and yet hardly meant, one line each."""
+        found = []
+        for name, camera in self.cameras.items():
+            asked = {model for pipeline in camera.pipelines for model in self.pipelines[pipeline].models()}
+            for model, fps in sorted((model, self.models[model].fps or 0.0) for model in asked):
+                if fps > camera.analyze_fps * _SLOW:
+                    found.append(
+                        f"model {model} was trained at {fps:g} frames a second, camera {name} gives it "
+                        f"{camera.analyze_fps:g}: pictures are held in between; set cameras.{name}.analyze_fps: {fps:g}"
+                    )
+        return found
+
     def summary(self) -> str:
         """What was configured, in a few lines for people."""
         lines = [f"{self.name}: {len(self.cameras)} camera{'s' if len(self.cameras) != 1 else ''}"]
@@ -205,6 +222,7 @@ class Site:
         for name, signal in self.signals.items():
             feeds = [kind for kind in ("http", "poll", "mqtt") if getattr(signal, kind) is not None]
             lines.append(f"  signal    {name}: {', '.join(feeds)}")
+        lines += [f"  note      {note}" for note in self.notes()]
         return secrets.scrub("\n".join(lines))
 
 

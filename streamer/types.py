@@ -212,11 +212,36 @@ class Scores:
     known: bool = True
     """False: the answer never came."""
     warm: bool = True
-    """False: the model's receptive field is not filled yet."""
+    """False: the model's receptive field is not filled yet; nothing may be concluded from the values."""
     detail: dict[str, Any] = field(default_factory=dict)
+    """``reset``: why the model's memory of this camera began anew with this very frame, a word."""
+    thresholds: Mapping[str, float] = field(default_factory=lambda: _NO_THRESHOLDS)
+    """By label, the operating point that was measured for the model (from its card)."""
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.labels),):
+            raise ValueError(f"Scores: {len(self.labels)} labels need as many values, got shape {self.values.shape}")
 
     def __getitem__(self, label: str) -> float:
         return float(self.values[self.labels.index(label)])
+
+    @property
+    def telling(self) -> bool:
+        """Whether anything may be concluded from the values."""
+        return self.known and self.warm
+
+    @staticmethod
+    def unknown(labels: tuple[str, ...] = (), thresholds: Mapping[str, float] | None = None) -> Scores:
+        """Nobody knows what was to be seen."""
+        none = np.zeros(len(labels), np.float32)
+        return Scores(none, labels, known=False, warm=False, thresholds=thresholds or _NO_THRESHOLDS)
+
+
+Answer = Detections | Scores
+"""What a model says about a frame."""
+NO_SCORES: Mapping[str, Scores] = MappingProxyType({})
+"""The scores of a pipeline that asks no behaviour model."""
+_NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 
 
 def _no_boxes() -> Floats:

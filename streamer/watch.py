@@ -69,4 +69,5 @@ def _stamped(event: Event, camera: Camera, pipeline: str) -> Event:
         frame_index=None if frame is None else frame.index,
         session=None if frame is None else frame.session,
         captured_at=None if frame is None else frame.captured_at,
+        pts=None if frame is None else frame.pts,
     )

@@ -290,6 +290,18 @@ def test_a_main_stream_for_the_evidence() -> None:
     assert "p@ss" not in repr(gate)
 
 
+def test_a_rule_that_shows_what_was_before_has_it_kept() -> None:
+    lights = """
+signals: {north: {http: {token: t0ken-of-the-feed}}}
+"""
+    junction = "  lights: {use: traffic, red_light: {stop_lines: {entry: north}, labels: [motion]}}\n"
+    text = GOOD.replace("\npipelines:\n", "\npipelines:\n" + junction, 1) + lights
+    assert junction in text
+    assert site_of(text).kept("gate") == {"ring_bytes": 0, "ring_s": 0.0}, "no camera has it yet"
+    watched = site_of(text.replace("pipelines: [", "pipelines: [lights, ", 1))
+    assert watched.kept("gate") == {"ring_bytes": 16_000_000, "ring_s": 14.0}
+
+
 def test_clips_are_off_unless_asked_for_and_readers_keep_as_much_as_they_need() -> None:
     site = site_of(GOOD)
     assert site.clip("gate") is None

@@ -197,7 +197,8 @@ async def test_a_frame_becomes_an_alert_with_its_snapshot(engine, parts):
     begun = "gate-main-intrusion-1000200-1"
     assert parts.outbox.alerts == [(f"{begun}:begin", True), (f"{begun}:end", True)]
     assert parts.outbox.attached[0] == (f"{begun}:begin", f"/snapshots/{begun}:begin.jpg")
-    assert parts.readers.snapshots[0][:3] == ("gate", 1, 1)
+    camera, wish, _ = parts.readers.snapshots[0]
+    assert (camera, wish.session, wish.index, wish.moments) == ("gate", 1, 1, [])
     assert parts.store.open == {}
     assert parts.outbox.announced == {"gate": ["camera_offline", "camera_frozen", "camera_tampered", "camera_runaway"]}
 

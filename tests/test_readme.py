@@ -14,6 +14,8 @@ PAGES = (
     "README.md",
     *(f"docs/{name}.md" for name in ("architecture", "benchmarks", "configuration", "dependencies", "evaluation")),
     "docs/traffic.md",
+    "docs/streaming.md",
+    "docs/behaviours.md",
 )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from streamer.camera import Camera
 from streamer.errors import SourceError
 from streamer.events import Event
 from streamer.pipeline import Pipeline
-from streamer.places import Places
+from streamer.places import MaskSettings, Places
 from streamer.replay import Recording, Report, replay
 from streamer.types import Detections, Frame
 from tests.acting import LABELS, YARD, Actor, sight, stands
@@ -186,3 +187,25 @@ async def test_it_can_be_cancelled(clips: dict[str, Path]) -> None:
 async def test_nothing_to_watch_is_an_empty_report() -> None:
     report = await play([])
     assert (report.events, report.summary()) == ([], "")
+
+
+async def test_masks_hold_in_replay_as_they_do_live(clips: dict[str, Path]) -> None:
+    seen: list[Frame] = []
+
+    class Looking(Models):
+        async def ask(self, model: str, frame: Frame) -> Detections:
+            seen.append(frame)
+            return await super().ask(model, frame)
+
+    masks = {
+        "window": MaskSettings.model_validate({"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "privacy": True}),
+        "yard": MaskSettings.model_validate({"polygon": YARD["yard"], "ignore": ["detections"]}),
+    }
+    plain = recording("gate", clips["gate"])
+    report = await play([plain], Looking(VISIT))
+    assert [event.state for event in report.events] == ["begin", "end"]
+    masked = replace(plain, places=Places.build(zones=YARD, masks=masks))
+    seen.clear()
+    assert (await play([masked], Looking(VISIT))).events == []
+    assert max(int(frame.pixels[:, :30].max()) for frame in seen) <= 6
+    assert min(int(frame.pixels[:, 36:].min()) for frame in seen) >= 30

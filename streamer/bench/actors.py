@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamer.types import Detections, Frame
+from streamer.types import Detections, Frame, Phase, Signal
 
 LABELS = ("person", "car")
+SIGNAL = "lights"
+"""Name of the traffic signal that every frame carries."""
 _JITTER = 0.015
 """Standard deviation of a box's edges, in its sizes: what YOLOX-nano shows on standing people."""
 _MISSED = 0.08
@@ -59,8 +61,10 @@ class Actors:
         ).pick(seen)
 
     def frame(self, time: float, index: int) -> Frame:
-        """The frame that goes with it."""
-        return Frame("bench", 1, index, time, time, self._pixels[index % _PIXELS], time)
+        """The frame that goes with it; its signal has been red for a minute, and is vouched for."""
+        pixels = self._pixels[index % _PIXELS]
+        red = {SIGNAL: Signal("red", time - 60.0, source="feed", phases=(Phase("red", time - 60.0, time),))}
+        return Frame("bench", 1, index, time, time, pixels, time, signals=red)
 
 
 def busy(actors: Actors, seconds: float, fps: float, start: float = 0.0) -> Iterator[tuple[Frame, Detections]]:

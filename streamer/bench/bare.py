@@ -31,6 +31,7 @@ from streamer.places import foot_points, make_zone
 from streamer.sources.sampler import Sampler
 from streamer.sources.scaler import Scaler
 from streamer.tracker import Tracker
+from streamer.types import Detections
 
 _MODEL_SECONDS = 2.5
 _WARM_RUNS = 3
@@ -158,6 +159,7 @@ def plain_ms(stream: Packets, loaded: Loaded, box: tuple[int, int], rates: tuple
         if len(waiting) < size:
             continue
         for picture, detections in zip(waiting, loaded.run(waiting), strict=True):
+            assert isinstance(detections, Detections)
             tracks = tracker.update(detections, picture.time)
             zone.contains(foot_points(tracks.boxes))
             boxes += len(detections)

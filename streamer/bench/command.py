@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-floor", action="store_true", help="skip the measurement of the floor")
     add("--rules", action="store_true", help="only what tracker and rules cost a frame, and their memory over a week")
     add("--tracks", type=int, default=20, metavar="N", help="with --rules: things in the picture (default 20)")
+    add("--batches", action="store_true", help="only what --model costs on --device by batch size, beside the CPU")
     add("--json", action="store_true", help="print one JSON object")
 
 
@@ -93,6 +94,12 @@ def bench(given: argparse.Namespace) -> None:
 
         costs = rules.measure(given.tracks, given.analyze_fps)
         print(json.dumps(costs.to_json()) if given.json else costs.to_text())
+        return
+    if given.batches:
+        from streamer.bench import batches
+
+        measured = batches.measure(given.model, given.device, given.precision, given.video)
+        print(json.dumps(measured.to_json()) if given.json else measured.to_text())
         return
     load = load_of(given)
     say = (lambda text: None) if given.json else (lambda text: print(text, flush=True))

@@ -19,6 +19,7 @@ from streamer.places import foot_points, make_zone
 from streamer.sources.sampler import Sampler
 from streamer.sources.scaler import Scaler
 from streamer.tracker import Tracker
+from streamer.types import Detections
 
 WARM_SECONDS = 2.0
 SECONDS = 8.0
@@ -93,6 +94,7 @@ def plain_steps(pace: Pace, loaded: Loaded) -> list[Step]:
         def run(picture: Any, at: float) -> None:
             if sampler.take(at):
                 (detections,) = loaded.run([Picture(name, 1, at, scaler.rgb(picture))])
+                assert isinstance(detections, Detections)
                 tracks = tracker.update(detections, at)
                 zone.contains(foot_points(tracks.boxes))
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from streamer import rules
+from streamer.bench.actors import SIGNAL
 from streamer.errors import StreamerError
 from streamer.faults import models_in
 from streamer.pipeline import ENTRY_POINTS, load_pipeline
 from streamer.places import GroundSettings, LaneSettings, LineSettings, Places, Point
 from streamer.rules.rule import Rule
+from streamer.types import NO_SCORES, Scores
 
 _ZONES: dict[str, list[Point]] = {
     "left": [(0.05, 0.3), (0.5, 0.3), (0.5, 0.95), (0.05, 0.95)],
@@ -35,16 +40,19 @@ _LANES: dict[str, tuple[list[Point], Point]] = {
 }
 _GROUND: list[Point] = [(0.3, 0.2), (0.7, 0.2), (1.0, 1.0), (0.0, 1.0)]
 _NAMES = {"zones": list(_ZONES), "lines": list(_LINES), "lanes": list(_LANES)}
+_TOLD: dict[str, dict[str, Any]] = {"red_light": {"stop_lines": {"near": SIGNAL}}}
+"""What no field's name tells, by kind."""
 
 
 def places() -> Places:
-    """Two zones, two lines, two lanes and a ground plane."""
-    return Places.build(
+    """Two zones, two lines, two lanes, a ground plane and a traffic signal."""
+    drawn = Places.build(
         zones=_ZONES,
         lines={name: LineSettings.model_validate({"from": a, "to": b}) for name, (a, b) in _LINES.items()},
         lanes={name: LaneSettings(polygon=shape, direction=way) for name, (shape, way) in _LANES.items()},
         ground=GroundSettings(points=_GROUND, size_m=(8.0, 30.0)),
     )
+    return replace(drawn, signals=(SIGNAL,))
 
 
 def kinds() -> list[type[Rule]]:
@@ -64,7 +72,9 @@ def build(kind: type[Rule]) -> Rule:
         StreamerError: what it must be told cannot be guessed; then it wants a line in this module.
     """
     fields = kind.model_fields
-    given = {name: _guess(name, field) for name, field in fields.items() if field.is_required() and name not in _NAMES}
+    told = _TOLD.get(kind.kind, {})
+    asked = [name for name, field in fields.items() if field.is_required() and name not in (*_NAMES, *told)]
+    given = {**{name: _guess(name, fields[name]) for name in asked}, **told}
     plural = [name for name in _NAMES if name in fields]
     complaint = ""
     for count in range(len(plural), -1, -1):
@@ -74,6 +84,15 @@ def build(kind: type[Rule]) -> Rule:
             except ValidationError as error:
                 complaint = complaint or error.errors()[0]["msg"]
     raise StreamerError(f"bench: rule {kind.kind!r} cannot be set up by guessing: {complaint}")
+
+
+def scores(rule: Rule, time: float) -> Mapping[str, Scores]:
+    """What the behaviour models that a rule asks might say at a capture time: something new at every frame."""
+    if not (handles := rule.handles()):
+        return NO_SCORES
+    label = str(getattr(rule, "label", "yes"))
+    swing = np.array([0.5 + 0.45 * math.sin(time)], np.float32)
+    return {handle.name: Scores(swing, (label,), thresholds={label: 0.6}) for handle in handles.values()}
 
 
 def families() -> Iterator[tuple[str, list[str]]]:

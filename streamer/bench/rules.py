@@ -16,9 +16,9 @@ from streamer.bench import rulebook
 from streamer.bench.actors import Actors, busy
 from streamer.bench.week import Growth, week
 from streamer.errors import InputError, StreamerError
-from streamer.rules.rule import Judge
+from streamer.rules.rule import Rule
 from streamer.tracker import Tracker
-from streamer.types import Detections, Frame, Tracks
+from streamer.types import Detections, Frame, Scores, Tracks
 
 GOAL_MS = 1.0
 """Milliseconds an analysed frame for a camera's tracker and all rules of its pipeline."""
@@ -101,7 +101,7 @@ def measure(count: int = 20, fps: float = 5.0, with_week: bool = True) -> Costs:
         except StreamerError as error:
             unmeasured[kind.kind] = str(error)
             continue
-        rules_ms[kind.kind] = min(_judge(rule.begin(rulebook.places()), followed) for _ in range(_ROUNDS))
+        rules_ms[kind.kind] = min(_judge(rule, followed) for _ in range(_ROUNDS))
     tracks = sum(len(found) for _, found in followed) / len(followed)
     sums = {name: tracker_ms + sum(rules_ms.get(kind, 0.0) for kind in of) for name, of in rulebook.families()}
     return Costs(tracks, tracker_ms, rules_ms, sums, week() if with_week else {}, unmeasured)
@@ -116,14 +116,17 @@ def _follow(seen: Sequence[tuple[Frame, Detections]], followed: list[tuple[Frame
     return (time.process_time() - begun) / (len(seen) - _WARM) * 1000
 
 
-def _judge(judge: Judge, followed: Sequence[tuple[Frame, Tracks]]) -> float:
-    def run(part: Sequence[tuple[Frame, Tracks]]) -> Iterator[object]:
-        for frame, tracks in part:
-            yield from judge.judge(frame, tracks)
+def _judge(rule: Rule, followed: Sequence[tuple[Frame, Tracks]]) -> float:
+    judge = rule.begin(rulebook.places())
+    shown = [(frame, tracks, rulebook.scores(rule, frame.time)) for frame, tracks in followed]
 
-    for _ in run(followed[:_WARM]):
+    def run(part: Sequence[tuple[Frame, Tracks, Mapping[str, Scores]]]) -> Iterator[object]:
+        for frame, tracks, scores in part:
+            yield from judge.judge(frame, tracks, scores)
+
+    for _ in run(shown[:_WARM]):
         pass
     begun = time.process_time()
-    for _ in run(followed[_WARM:]):
+    for _ in run(shown[_WARM:]):
         pass
     return (time.process_time() - begun) / (len(followed) - _WARM) * 1000

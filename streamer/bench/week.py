@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from streamer.bench import rulebook
 from streamer.bench.actors import LABELS, Actors
 from streamer.errors import StreamerError
+from streamer.rules.rule import Rule
 from streamer.tracker import Tracker
 from streamer.types import Detections, Frame
 
@@ -52,19 +53,21 @@ def week(days: int = DAYS) -> Mapping[str, Growth]:
     """Run tracker and all rules that can be set up through some days; growth by name."""
     places = rulebook.places()
     holders: dict[str, Any] = {"tracker": Tracker()}
+    rules: dict[str, Rule] = {}
     for kind in rulebook.kinds():
         try:
-            holders[kind.kind] = rulebook.build(kind).begin(places)
+            rules[kind.kind] = rulebook.build(kind)
+            holders[kind.kind] = rules[kind.kind].begin(places)
         except StreamerError:
             continue  # `rules.measure` tells of it
-    tracker, judges = holders["tracker"], [it for name, it in holders.items() if name != "tracker"]
+    tracker, judges = holders["tracker"], [(rule, holders[name]) for name, rule in rules.items()]
     early: dict[str, int] = {}
     for frame, found in _frames(days):
         if not early and frame.time >= _EARLY_DAYS * _DAY:
             early = {name: held_bytes(it, places) for name, it in holders.items()}
         tracks = tracker.update(found, frame.time)
-        for judge in judges:
-            for _ in judge.judge(frame, tracks):
+        for rule, judge in judges:
+            for _ in judge.judge(frame, tracks, rulebook.scores(rule, frame.time)):
                 pass
     return {name: Growth(early[name], held_bytes(it, places)) for name, it in holders.items()}
 

@@ -97,7 +97,7 @@ def _tracks(
         if camera not in videos:
             raise InputError(f"evaluate: --tracks {camera}={path}: --video gives no recording of that camera")
         boxes = tracking.load_boxes(path)
-        models = [model for name in site.cameras[camera].pipelines for model in site.pipelines[name].models()]
+        models = [model for name in site.cameras[camera].pipelines for model in site.pipelines[name].detectors()]
         if not models:
             raise InputError(f"evaluate: no pipeline of camera {camera!r} has a detector that could be followed")
         for rate in rates or [site.cameras[camera].analyze_fps]:

@@ -75,16 +75,18 @@ def _at(at_s: float | None, recorded: bool, detections: bool) -> float:
 
 
 def _models(site: Site, camera: str) -> list[str]:
-    asked = (model for name in site.cameras[camera].pipelines for model in site.pipelines[name].models())
+    asked = (model for name in site.cameras[camera].pipelines for model in site.pipelines[name].detectors())
     return list(dict.fromkeys(asked))
 
 
 def _box(site: Site, camera: str) -> tuple[int, int]:
-    """What pictures are scaled into for the detectors of a camera, as live."""
-    from streamer.models.registry import card_of
+    """What pictures are scaled into for the models of a camera, as live."""
+    from streamer.inference.settings import analysis_box
+    from streamer.models.registry import served_card
 
-    inputs = [card_of(site.models[model].file, "detection").input for model in _models(site, camera)]
-    return max((it.width for it in inputs), default=416), max((it.height for it in inputs), default=416)
+    asked = {model for name in site.cameras[camera].pipelines for model in site.pipelines[name].models()}
+    sizes = [analysis_box(served_card(site.models[model].file).input) for model in asked]
+    return max((width for width, _ in sizes), default=416), max((height for _, height in sizes), default=416)
 
 
 async def _detect(site: Site, camera: str, sampled: Any) -> dict[str, Any]:

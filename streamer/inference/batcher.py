@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from streamer.clock import Clock
 from streamer.inference.lane import Lane, Request
 from streamer.metrics import Metrics
-from streamer.types import Detections, Frame
+from streamer.types import Answer, Detections, Frame, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,25 @@ class Batcher:
         """Requests that have not been sent."""
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    def set_models(self, labels: Mapping[str, tuple[str, ...]]) -> None:
-        """The models that can be asked; requests for those that are gone are answered `unknown`."""
-        for name in [name for name in self._lanes if name not in labels]:
+    def set_models(self, unknown: Mapping[str, Answer]) -> None:
+        """The models that can be asked, each with its answer of nobody.
+
+        Requests for those that are gone get that answer.
+        """
+        for name in [name for name in self._lanes if name not in unknown]:
             lane = self._lanes.pop(name)
             for request in list(lane.pending.values()):
-                self._settle(lane, request, lane.unknown(), "removed")
-        for name, names in labels.items():
-            lane = self._lanes.setdefault(name, Lane(name, names))
-            if lane.labels != names:
-                lane.labels = names
+                self._settle(lane, request, lane.unknown, "removed")
+        for name, nobody in unknown.items():
+            lane = self._lanes.setdefault(name, Lane(name, nobody))
+            if type(lane.unknown) is not type(nobody) or lane.unknown.labels != nobody.labels:
                 lane.answered.clear()
+            lane.unknown = nobody
+
+    def unknown(self, model: str) -> Answer:
+        """The answer of nobody; an empty one for a model that has left meanwhile."""
+        lane = self._lanes.get(model)
+        return Detections.empty() if lane is None else lane.unknown
 
     def open(self, streams: int, batches: Mapping[str, int], deadline_s: float | None = None) -> None:
         """A worker is there.
@@ -97,7 +105,7 @@ class Batcher:
         self.out.clear()
         for lane in self._lanes.values():
             for request in list(lane.pending.values()):
-                self._settle(lane, request, lane.unknown(), outcome)
+                self._settle(lane, request, lane.unknown, outcome)
 
     def close(self) -> None:
         """Shut for good, and stop the timer."""
@@ -106,7 +114,7 @@ class Batcher:
             self._timer.cancel()
             self._timer = None
 
-    async def ask(self, model: str, frame: Frame) -> Detections:
+    async def ask(self, model: str, frame: Frame) -> Answer:
         """What the model sees in the frame; `unknown` when there is no answer in time.
 
         Raises:
@@ -123,10 +131,10 @@ class Batcher:
             self._count(model, "shared")
         elif self._streams == 0 or self.waiting >= self._limits.max_waiting:
             self._count(model, "no_worker" if self._streams == 0 else "rejected")
-            return lane.unknown()
+            return lane.unknown
         else:
             request = lane.enqueue(frame, self._clock.monotonic())
-        future: asyncio.Future[Detections] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         request.waiters.append(future)
         if len(request.waiters) == 1:  # a new one; it may be settled on the spot
             self._dispatch()
@@ -135,9 +143,9 @@ class Batcher:
         finally:
             request.waiters.remove(future)
             if not request.waiters and request.batch is None and not request.settled:
-                self._settle(lane, request, lane.unknown(), "cancelled")  # nobody listens any more
+                self._settle(lane, request, lane.unknown, "cancelled")  # nobody listens any more
 
-    def answer(self, batch_id: int, results: Sequence[Detections | None], exec_s: float) -> None:
+    def answer(self, batch_id: int, results: Sequence[Answer | None], exec_s: float) -> None:
         """A batch came back.
 
         Args:
@@ -154,9 +162,11 @@ class Batcher:
             self._metrics.inference_seconds.labels(batch.model).observe(self._clock.monotonic() - batch.sent_at)
             for request, result in zip(batch.requests, results, strict=True):
                 if result is None:
-                    self._settle(lane, request, lane.unknown(), "stale")
+                    self._settle(lane, request, lane.unknown, "stale")
                 else:
                     lane.answered[request.frame.camera] = (request.key, result)
+                    if isinstance(result, Scores) and "reset" in result.detail:
+                        self._metrics.behaviour_resets.labels(batch.model, result.detail["reset"]).inc()
                     self._settle(lane, request, result, "ok")
         self._dispatch()
 
@@ -166,7 +176,7 @@ class Batcher:
         lane = self._lanes.get(batch.model) if batch is not None else None
         if batch is not None and lane is not None:
             for request in batch.requests:
-                self._settle(lane, request, lane.unknown(), "failed")
+                self._settle(lane, request, lane.unknown, "failed")
         self._dispatch()
 
     def _dispatch(self) -> None:
@@ -193,7 +203,7 @@ class Batcher:
         self.out[batch.id] = batch
         if not self._send(batch) and self.out.pop(batch.id, None) is not None:
             for request in batch.requests:
-                self._settle(lane, request, lane.unknown(), "unsent")
+                self._settle(lane, request, lane.unknown, "unsent")
 
     def _limit(self, lane: Lane) -> int:
         return min(self._limits.max_batch_size, lane.batch)
@@ -204,9 +214,9 @@ class Batcher:
                 oldest = next(iter(lane.pending.values()))
                 if now < oldest.enqueued_at + self._deadline_s:
                     break
-                self._settle(lane, oldest, lane.unknown(), "expired")
+                self._settle(lane, oldest, lane.unknown, "expired")
 
-    def _settle(self, lane: Lane, request: Request, result: Detections, outcome: str) -> None:
+    def _settle(self, lane: Lane, request: Request, result: Answer, outcome: str) -> None:
         if lane.pending.get(request.key) is request:
             del lane.pending[request.key]
             lane.waiting.pop(request.key, None)

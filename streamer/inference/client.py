@@ -1,4 +1,4 @@
-"""The engine's side of inference: asks for detections, and keeps a worker process that answers.
+"""The engine's side of inference: asks for detections and scores, and keeps a worker process that answers.
 
 `Models.ask` never raises for a dead or late worker: it answers `unknown`, from which nothing may be concluded. A worker
 that does not answer a batch within the deadline is killed at once; the next one is a new generation with a channel of
@@ -16,13 +16,13 @@ from streamer.clock import Clock
 from streamer.errors import ModelError
 from streamer.inference.batcher import Batch, Batcher, Limits
 from streamer.inference.generation import Generation, Surroundings
-from streamer.inference.settings import InferenceSettings, ModelSpec
+from streamer.inference.settings import InferenceSettings, ModelSpec, analysis_box
 from streamer.metrics import Metrics
 from streamer.models.card import Card
-from streamer.models.registry import card_of
+from streamer.models.registry import served_card
 from streamer.slots import SlotPool
 from streamer.supervisor import Budget, Restarts
-from streamer.types import Detections, Frame
+from streamer.types import Answer, Detections, Frame, Scores
 
 logger = log.get(__name__)
 
@@ -59,7 +59,7 @@ class Models:
         self._budget = Budget("inference", restarts or Restarts(), clock, metrics)
         limits = Limits(settings.max_batch_size, settings.deadline_seconds, settings.max_waiting)
         self._batcher = Batcher(self._send, limits, clock, metrics)
-        self._batcher.set_models(_labels(self._specs))
+        self._batcher.set_models(_unknowns(self._specs))
         self._leaving: dict[str, tuple[ModelSpec, Card]] = {}
         """While a reload is under way: the models of before, which are still asked."""
         self._worker: Generation | None = None
@@ -103,14 +103,13 @@ class Models:
 
     def input_size(self, model: str) -> tuple[int, int]:
         """(width, height) that frames for the model should fit in, from its card."""
-        spec = self._find(model)[1].input
-        return spec.width, spec.height
+        return analysis_box(self._find(model)[1].input)
 
     def log_as(self, style: str, level: str) -> None:
         """How workers log from their next start on; see `streamer.log.setup`."""
         self._log = {"style": style, "level": level}
 
-    async def ask(self, model: str, frame: Frame) -> Detections:
+    async def ask(self, model: str, frame: Frame) -> Answer:
         """What the model sees in a live frame; `unknown` when nobody can tell in time.
 
         Raises:
@@ -139,7 +138,7 @@ class Models:
                 proven = proven or worker.was_ready
                 pause_s = self._budget.spend()
                 self._metrics.worker_restarts.labels(reason).inc()
-                logger.error("inference: the worker is gone (%s); another in %.1f s", reason, pause_s)
+                logger.error("inference: the worker is gone (%s); another in %.1f s%s", reason, pause_s, self._lost())
                 await self._clock.sleep(pause_s)
         finally:
             if self._worker is not None:
@@ -155,10 +154,10 @@ class Models:
         """
         before, self._specs = self._specs, _read(specs)
         if self._worker is None or not self._worker.was_ready:
-            self._batcher.set_models(_labels(self._specs))  # the next worker starts with them
+            self._batcher.set_models(_unknowns(self._specs))  # the next worker starts with them
             return
         self._leaving = before
-        self._batcher.set_models(_labels({**before, **self._specs}))
+        self._batcher.set_models(_unknowns({**before, **self._specs}))
         self._reload = asyncio.get_running_loop().create_future()
         self._worker.set_up()
         try:
@@ -170,7 +169,7 @@ class Models:
             raise
         finally:
             self._reload, self._leaving = None, {}
-            self._batcher.set_models(_labels(self._specs))
+            self._batcher.set_models(_unknowns(self._specs))
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
@@ -179,8 +178,6 @@ class Models:
             pools=self._pools,
             clock=self._clock,
             setup=self._setup,
-            # an answer for a model that has left meanwhile is nobody's
-            labels=lambda model: self.labels(model) if model in {**self._leaving, **self._specs} else (),
             on_ready=self._loaded,
             on_refused=self._refused,
         )
@@ -217,6 +214,12 @@ class Models:
         if self._reload is not None and not self._reload.done():
             self._reload.set_result(None)  # the next worker loads the new models, or says why not
 
+    def _lost(self) -> str:
+        """What was forgotten with a worker, for the log."""
+        cards = {name: card for name, (_, card) in self._specs.items() if card.task == "behaviour"}
+        waits = [f"{name} for {card.warm_frames / (card.fps or 1.0):.1f} s" for name, card in cards.items()]
+        return f"; it must watch again before its scores count: {', '.join(waits)}" if waits else ""
+
     def _send(self, batch: Batch) -> bool:
         return self._worker is not None and self._worker.send(batch)
 
@@ -229,8 +232,15 @@ class Models:
 
 
 def _read(specs: Sequence[ModelSpec]) -> dict[str, tuple[ModelSpec, Card]]:
-    return {spec.name: (spec, card_of(spec.file, "detection")) for spec in specs}
+    return {spec.name: (spec, served_card(spec.file)) for spec in specs}
 
 
-def _labels(specs: Mapping[str, tuple[ModelSpec, Card]]) -> dict[str, tuple[str, ...]]:
-    return {name: card.labels for name, (_, card) in specs.items()}
+def _unknowns(specs: Mapping[str, tuple[ModelSpec, Card]]) -> dict[str, Answer]:
+    return {name: _unknown(card) for name, (_, card) in specs.items()}
+
+
+def _unknown(card: Card) -> Answer:
+    """What a model of this card says when nobody answers for it."""
+    if card.task == "behaviour":
+        return Scores.unknown(card.labels, card.thresholds)
+    return Detections.unknown(card.labels)

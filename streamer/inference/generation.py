@@ -20,7 +20,7 @@ from streamer.inference.batcher import Batch, Batcher
 from streamer.inference.settings import InferenceSettings
 from streamer.inference.wire import pack_batch, unpack_results
 from streamer.slots import SlotPool
-from streamer.types import Detections
+from streamer.types import Answer
 
 logger = log.get(__name__)
 MODULE = "streamer.inference.worker"
@@ -41,7 +41,6 @@ class Surroundings:
     clock: Clock
     setup: Callable[[], dict[str, Any]]
     """The settings message, made anew for each use."""
-    labels: Callable[[str], tuple[str, ...]]
     on_ready: Callable[[dict[str, dict[str, Any]]], None]
     """Called with the plans when the models are loaded, also after a reload."""
     on_refused: Callable[[str], None]
@@ -67,7 +66,7 @@ class Generation:
         self._pinged_at: float | None = None
         self._errors = 0
         self._sent_pools: dict[int, SlotPool] = {}
-        self._parts: dict[int, list[Detections | None]] = {}
+        self._parts: dict[int, list[Answer | None]] = {}
 
     @property
     def loading(self) -> bool:
@@ -181,7 +180,7 @@ class Generation:
         batch = self._around.batcher.out.get(number)
         if batch is None:
             return
-        results = self._parts.pop(number, []) + unpack_results(message, self._around.labels(batch.model))
+        results = [*self._parts.pop(number, []), *unpack_results(message, self._around.batcher.unknown(batch.model))]
         if len(results) > len(batch.requests) or (seconds is not None and len(results) != len(batch.requests)):
             raise ValueError(f"{len(results)} results for {len(batch.requests)} frames")
         if seconds is None:

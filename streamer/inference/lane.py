@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from streamer.types import Detections, Frame
+from streamer.types import Answer, Frame
 
 WINDOW_MIN_S, WINDOW_MAX_S = 0.002, 0.1
 HORIZON_S = 2.0
@@ -28,7 +28,7 @@ class Request:
 
     frame: Frame
     enqueued_at: float
-    waiters: list[asyncio.Future[Detections]] = field(default_factory=list)
+    waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
     """One a caller, so that a caller who leaves takes nothing from the others (a shield round a common one would cost
     two more turns of the loop a frame)."""
     settled: bool = False
@@ -61,7 +61,8 @@ class Lane:
     """All that waits for one model."""
 
     model: str
-    labels: tuple[str, ...]
+    unknown: Answer
+    """The answer of nobody; it has the model's labels."""
     batch: int = 1
     """Frames in one batch beyond which nothing is gained."""
     pending: dict[Key, Request] = field(default_factory=dict)
@@ -69,15 +70,11 @@ class Lane:
     waiting: dict[Key, Request] = field(default_factory=dict)
     """Not sent yet, oldest first."""
     paces: dict[str, Pace] = field(default_factory=dict)
-    answered: dict[str, tuple[Key, Detections]] = field(default_factory=dict)
+    answered: dict[str, tuple[Key, Answer]] = field(default_factory=dict)
     """The last answer of each camera."""
     turns: int = 0
     exec_s: float = 0.0
     """Usual execution time of a batch."""
-
-    def unknown(self) -> Detections:
-        """The answer of nobody."""
-        return Detections.unknown(self.labels)
 
     def enqueue(self, frame: Frame, now: float) -> Request:
         """Let a frame wait."""

@@ -1,6 +1,6 @@
 """A model ready to run: family and runtime joined. Used by the worker process and by `LocalModels` alike.
 
-This is the one place where frames become detections, so live and replay cannot differ.
+This is the one place where frames become answers, so live and replay cannot differ.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ def load(spec: ModelSpec, card: Card, plan: Plan) -> Loaded:
     """
     if spec.file == MOTION:
         return LoadedMotion(spec, plan)
+    if card.task == "behaviour":
+        from streamer.inference.behaviour import LoadedBehaviour
+
+        return LoadedBehaviour(spec, card, plan)
     if card.family == "torchvision":
         from streamer.inference.runtimes.torch import LoadedTorchvision
 

@@ -16,10 +16,10 @@ from streamer.errors import ModelError
 from streamer.inference.loaded import load
 from streamer.inference.picture import Loaded, Picture
 from streamer.inference.runtimes import Plan
-from streamer.inference.settings import InferenceSettings, ModelSpec
+from streamer.inference.settings import InferenceSettings, ModelSpec, analysis_box
 from streamer.models.card import Card
-from streamer.models.registry import MOTION, card_of
-from streamer.types import Detections, Frame
+from streamer.models.registry import MOTION, served_card
+from streamer.types import Answer, Frame
 
 PINNED = "onnxruntime"
 _THREADS = 2
@@ -30,7 +30,7 @@ class _Entry:
     spec: ModelSpec
     card: Card
     loaded: Loaded | None = None
-    waiting: list[tuple[Frame, asyncio.Future[Detections]]] = field(default_factory=list)
+    waiting: list[tuple[Frame, asyncio.Future[Answer]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
 
@@ -39,7 +39,7 @@ class LocalModels:
 
     def __init__(self, specs: Sequence[ModelSpec], settings: InferenceSettings):
         self._settings = settings
-        self._entries = {spec.name: _Entry(spec, card_of(spec.file, "detection")) for spec in specs}
+        self._entries = {spec.name: _Entry(spec, served_card(spec.file)) for spec in specs}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="models")
 
     async def __aenter__(self) -> LocalModels:
@@ -71,10 +71,9 @@ class LocalModels:
 
     def input_size(self, model: str) -> tuple[int, int]:
         """(width, height) that a model's frames should fit in."""
-        spec = self._entry(model).card.input
-        return spec.width, spec.height
+        return analysis_box(self._entry(model).card.input)
 
-    async def ask(self, model: str, frame: Frame) -> Detections:
+    async def ask(self, model: str, frame: Frame) -> Answer:
         """What a model sees in a frame.
 
         Raises:
@@ -83,7 +82,7 @@ class LocalModels:
         entry = self._entry(model)
         if entry.loaded is None:
             raise ModelError(f"model {model!r} is not loaded; use LocalModels in `async with`")
-        future: asyncio.Future[Detections] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         entry.waiting.append((frame, future))
         if entry.task is None or entry.task.done():
             entry.task = asyncio.get_running_loop().create_task(self._work(entry))
@@ -107,9 +106,9 @@ class LocalModels:
                 if not isinstance(error, Exception):
                     raise
                 continue
-            for (_, future), detections in zip(batch, found, strict=True):
+            for (_, future), answer in zip(batch, found, strict=True):
                 if not future.done():
-                    future.set_result(detections)
+                    future.set_result(answer)
 
     def _entry(self, model: str) -> _Entry:
         try:
@@ -122,7 +121,7 @@ class LocalModels:
 def _load(spec: ModelSpec, card: Card, settings: InferenceSettings) -> Loaded:
     if spec.file == MOTION:
         plan = Plan("builtin")
-    elif card.family == "torchvision":
+    elif card.family == "torchvision" or spec.file.suffix == ".safetensors":
         plan = Plan("torch", threads=_THREADS, batch=settings.max_batch_size, reason="pinned for replay")
     else:
         plan = Plan(PINNED, threads=_THREADS, batch=settings.max_batch_size, reason="pinned for replay")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from streamer.inference.runtimes import Plan
 from streamer.models.detector import Pixels
-from streamer.types import Detections
+from streamer.types import Answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +27,8 @@ class Loaded(Protocol):
 
     plan: Plan
 
-    def run(self, pictures: Sequence[Picture]) -> list[Detections]:
-        """One Detections a picture, in order."""
+    def run(self, pictures: Sequence[Picture]) -> Sequence[Answer]:
+        """One answer a picture, in order."""
 
     def warm_up(self) -> None:
         """Run once, so that the first real frame does not pay for compiling and allocating."""

@@ -44,10 +44,10 @@ def choose(spec: ModelSpec, card: Card, settings: InferenceSettings) -> Plan:
     device = "cuda:0" if settings.device == "cuda" else settings.device
     if device.startswith("cuda"):
         return _gpu_plan(card, settings, device)
-    if card.family == "torchvision":
+    if card.family == "torchvision" or spec.file.suffix == ".safetensors":
         if device == "auto" and gpu_present():
             return _gpu_plan(card, settings, "cuda:0")
-        # one image of these large networks is worth all threads
+        # one image of torchvision's large networks is worth all threads; weights of a behaviour are for trying it out
         return Plan("torch", threads=cpu_count(), batch=1, reason="torch on the CPU")
     if device in ("onnxruntime", "openvino"):
         precision = "bf16" if settings.precision == "auto" and device == "openvino" and has_bf16() else "f32"
@@ -88,8 +88,13 @@ def _gpu_plan(card: Card, settings: InferenceSettings, device: str) -> Plan:
     """One stream with large batches; copies and kernels of the next batch overlap on the device."""
     precision = "f16" if settings.precision == "auto" else "f32"
     streams = 1 if settings.streams == "auto" else settings.streams
-    batch = settings.max_batch_size if card.dynamic_batch else 1
+    batch = settings.max_batch_size if _batched(card) else 1
     return Plan("torch", device, precision, streams, 1, batch, f"torch {precision} on {device}")
+
+
+def _batched(card: Card) -> bool:
+    """Whether frames may share a batch; streaming models are exported for any."""
+    return card.dynamic_batch or card.task == "behaviour"
 
 
 def _measured(file: Path, card: Card, settings: InferenceSettings) -> Plan:
@@ -143,7 +148,7 @@ def _best(figures: dict[tuple[str, str], dict[int, float]]) -> Plan:
 
 def _measure(file: Path, plan: Plan, card: Card) -> dict[int, float]:
     """Processor seconds a frame by batch size, in a process of its own."""
-    batches = [1, 4] if card.dynamic_batch else [1]
+    batches = [1, 4] if _batched(card) else [1]
     command = [sys.executable, "-P", "-m", "streamer.inference.measure", str(file), json.dumps(plan.to_json())]
     try:
         done = subprocess.run(

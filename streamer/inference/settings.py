@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from streamer.models.card import Input
 from streamer.models.detector import Overrides
 
 RUNTIMES = ("onnxruntime", "openvino", "torch")
@@ -59,3 +60,19 @@ class ModelSpec:
     name: str
     file: Path | Literal["motion"]
     overrides: Overrides = field(default_factory=Overrides)
+    fps: float | None = None
+    """Steps a second of a streaming model; None where time plays no part."""
+
+
+_WIDEST = 16 / 9
+
+
+def analysis_box(input: Input) -> tuple[int, int]:
+    """(width, height) in pixels that frames for a network should fit in.
+
+    A network that stretches its pictures takes a wide frame's full height: a box of its own size would leave only a
+    part of that to be stretched.
+    """
+    if input.fit == "letterbox":
+        return input.width, input.height
+    return max(input.width, round(input.height * _WIDEST)), max(input.height, round(input.width * _WIDEST))

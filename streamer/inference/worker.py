@@ -29,7 +29,7 @@ from streamer.inference.wire import pack_results
 from streamer.models.detector import Overrides
 from streamer.models.registry import MOTION, card_of
 from streamer.slots import SlotPool, StaleSlot
-from streamer.types import Detections
+from streamer.types import Answer
 
 logger = log.get(__name__)
 
@@ -111,7 +111,7 @@ class Worker:
 
     def _run(self, header: dict[str, Any]) -> None:
         started = time.perf_counter()
-        results: list[Detections | None] = [None] * len(header["items"])
+        results: list[Answer | None] = [None] * len(header["items"])
         pictures, places = [], []
         for i, (camera, session, at, pool, slot, generation, width, height) in enumerate(header["items"]):
             with contextlib.suppress(StaleSlot, KeyError):
@@ -122,14 +122,14 @@ class Worker:
         if known is None:  # asked before the engine heard that it is gone: `unknown`, and no failure of ours
             pictures, places = [], []
         try:
-            found = known[1].run(pictures) if known is not None and pictures else []
+            found = known[1].run(pictures) if known is not None and pictures else ()
         except Exception as error:  # runtimes raise their own kinds; the engine decides whether this worker goes on
             logger.exception("worker: model %s failed on a batch of %d", header["model"], len(pictures))
             self._reply({"op": "error", "batch": header["batch"], "error": f"{type(error).__name__}: {error}"[:500]})
             return
-        for (i, memory, slot, generation), detections in zip(places, found, strict=True):
+        for (i, memory, slot, generation), answer in zip(places, found, strict=True):
             if memory.check(slot, generation):  # overwritten while it was read: it is of no moment
-                results[i] = detections
+                results[i] = answer
         for answer, body in pack_results(header["batch"], results, time.perf_counter() - started):
             self._reply(answer, body)
 

@@ -13,7 +13,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from streamer import log
 from streamer.errors import SourceError
 from streamer.ingest.clip import write_clip
 from streamer.ingest.lane import Lane
-from streamer.ingest.snapshot import write_snapshot
+from streamer.ingest.ring import Ring
+from streamer.ingest.snapshot import Box, write_panels, write_snapshot
 from streamer.ingest.still import TooSlow, nearest
 from streamer.ingest.strip import showing, strips, window
 
@@ -35,6 +36,8 @@ _COMES_SECONDS = 0.6
 _SAME_SECONDS = 0.15
 """A picture farther from the judged one shows things elsewhere: it gets no boxes."""
 _TOLERANCE_SECONDS = 0.5
+_SAME_PTS_SECONDS, _MOST_SHIFT_SECONDS = 0.01, 2.0
+"""Of one picture the times agree; where a file is looped or a clock begins anew, another may bear its time."""
 _LATE_SECONDS = 3.0
 _SHORT_SECONDS = 0.5
 _POLL_SECONDS = 0.02
@@ -102,11 +105,19 @@ class EvidenceDesk:
         if lane is None:
             return False, "failed"
         path, boxes, at, why = Path(order["path"]), order["boxes"], order["captured_at"], ""
+        if at is not None and lane.ring is not None and lane.recorder is None:
+            at += _shift(lane.ring, at, order["pts"])
+        if order["moments"] and lane.ring is not None:
+            shift = 0.0 if at is None else at - order["captured_at"]
+            panels, why = self._panels(lane, [(moment_at + shift, box) for moment_at, box in order["moments"]])
+            if panels:
+                write_panels(panels, path)
+                return True, why
         analyzed = lane.find(order["session"], order["index"])
         exact = analyzed is not None and analyzed.index == order["index"]
         if at is not None and lane.ring is not None and (lane.recorder is not None or not exact):
             try:
-                frame, captured_at = self._from_ring(lane, at)
+                frame, captured_at = self._from_ring(lane, at, _DECODE_SECONDS)
             except _Lacking as lacking:
                 why = str(lacking)
             else:
@@ -120,7 +131,20 @@ class EvidenceDesk:
         write_snapshot(analyzed.frame, boxes if exact else [], path)
         return True, why
 
-    def _from_ring(self, lane: Lane, at: float) -> tuple[Any, float]:
+    def _panels(self, lane: Lane, moments: Sequence[tuple[float, Box]]) -> tuple[list[tuple[Any, list[Box]]], str]:
+        """The pictures of the moments that the ring still holds, and why others are missing."""
+        panels, why = [], ""
+        for at, box in moments:
+            try:
+                frame, captured_at = self._from_ring(lane, at, _DECODE_SECONDS / len(moments))
+            except _Lacking as lacking:
+                why = str(lacking)
+                continue
+            shown = frame if lane.privacy is None else lane.privacy.hide(frame)
+            panels.append((shown, [box] if abs(captured_at - at) <= _SAME_SECONDS else []))
+        return panels, why
+
+    def _from_ring(self, lane: Lane, at: float, limit_s: float) -> tuple[Any, float]:
         ring = lane.ring
         assert ring is not None
         deadline_at = min(time.monotonic(), at) + _COMES_SECONDS
@@ -130,7 +154,7 @@ class EvidenceDesk:
         if strip is None:
             raise _Lacking("record_down" if lane.record_down else "not_kept")
         try:
-            found = nearest(strip, at, _DECODE_SECONDS)
+            found = nearest(strip, at, limit_s)
         except TooSlow as error:
             raise _Lacking("too_slow") from error
         if found is None:
@@ -210,3 +234,21 @@ class EvidenceDesk:
                 "camera '%s': %s %s: %s", name, kind, "is not what it should be" if ok else "is missing", why
             )
         self._answer({"op": "evidence", "request": order["request"], "ok": ok, "why": why})
+
+
+def _shift(ring: Ring, at: float, pts_s: float | None) -> float:
+    """By how much the ring's clock is ahead of the analysed stream's, when both are of one stream, seconds.
+
+    Both take the least delayed picture for undelayed. Where a camera sends B-frames, the one counts from when a picture
+    came and the other from when it could be decoded, which is some pictures later.
+    """
+    if pts_s is None:
+        return 0.0
+    best: tuple[float, float] | None = None
+    for strip in strips(ring.runs()):
+        rate = strip.encoding.clock_rate
+        for unit, captured_at in zip(strip.units, strip.times, strict=True):
+            off = abs(unit.ticks / rate - pts_s)
+            if off < _SAME_PTS_SECONDS and abs(captured_at - at) < _MOST_SHIFT_SECONDS and (not best or off < best[0]):
+                best = (off, captured_at - at)
+    return 0.0 if best is None else best[1]

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from streamer.ingest.process import ReaderProcess
 from streamer.ingest.seating import seat
 from streamer.ingest.settings import IngestSettings
 from streamer.ingest.spec import CameraSpec
+from streamer.ingest.wish import Wish
 from streamer.metrics import Metrics
 from streamer.slots import SlotPool
 from streamer.supervisor import Restarts
@@ -124,36 +126,18 @@ class Readers:
         if frame.slot is not None and process is not None:
             process.free(frame.slot.pool, frame.slot.slot)
 
-    async def snapshot(
-        self,
-        camera: str,
-        session: int,
-        index: int,
-        boxes: Sequence[tuple[float, float, float, float]],
-        path: Path,
-        captured_at: float | None = None,
-    ) -> bool:
+    async def snapshot(self, camera: str, wish: Wish, path: Path) -> bool:
         """Write a frame as JPEG at full size; from the record stream if the camera has one.
 
         Args:
             camera: the camera's name.
-            session: the frame's session.
-            index: the frame's index; the nearest one that the reader still has is taken.
-            boxes: drawn into it, as fractions of the picture.
+            wish: what it shows.
             path: the file, which appears whole or not at all.
-            captured_at: when it was captured, CLOCK_MONOTONIC; None: only a frame that is still there will do.
 
         Returns:
             Whether the file is there; False also when it takes longer than an alert waits for it.
         """
-        order = {
-            "op": "snapshot",
-            "session": session,
-            "index": index,
-            "captured_at": captured_at,
-            "boxes": [[float(v) for v in box] for box in boxes],
-        }
-        return await self._evidence(camera, order, path, _SNAPSHOT_SECONDS)
+        return await self._evidence(camera, {"op": "snapshot", **asdict(wish)}, path, _SNAPSHOT_SECONDS)
 
     async def clip(self, camera: str, captured_at: float, before_s: float, after_s: float, path: Path) -> bool:
         """Write the seconds round an instant as MP4, as the camera sent them; returns when its last second has come.

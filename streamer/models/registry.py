@@ -17,6 +17,8 @@ from streamer.models.motion import CARD as MOTION_CARD
 
 MOTION: Literal["motion"] = "motion"
 """The built-in detector that needs no weights."""
+SERVED = ("detection", "behaviour")
+"""Tasks of models that pipelines ask."""
 SUFFIXES = (".onnx", ".safetensors")
 _SHIPPED = Path(__file__).parent / "shipped"
 
@@ -75,6 +77,18 @@ def card_of(file: Path | Literal["motion"], task: str | None = None) -> Card:
             raise ModelError(f"model motion: its task is {MOTION_CARD.task}, {task} is needed here")
         return MOTION_CARD
     return load_card(Path(file), task)
+
+
+def served_card(file: Path | Literal["motion"]) -> Card:
+    """The card of a model that a pipeline can ask.
+
+    Raises:
+        ModelError: as `load_card` does, and for tasks that no pipeline asks for.
+    """
+    card = card_of(file)
+    if card.task not in SERVED:
+        raise ModelError(f"model {file}: its task is {card.task}; pipelines ask models of {' and '.join(SERVED)}")
+    return card
 
 
 def models() -> list[Known]:

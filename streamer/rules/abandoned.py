@@ -11,9 +11,7 @@ an alarm after 30 s of that).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,32 +20,22 @@ from pydantic import Field
 from streamer.errors import InputError
 from streamer.events import Event
 from streamer.places import Places
-from streamer.rules.distance import Box, apart, box_of, covers, gap
+from streamer.rules.distance import Box, box_of
 from streamer.rules.ground import Ground, Region
+from streamer.rules.owners import People, Thing
 from streamer.rules.rule import Judge, KnownTime, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _PERIOD_S = 0.5
 _STEP_S = 2.0
 """Longest time that counts between two looks."""
 _SETTLE_S = 2.0
-_HISTORY_S = 8.0
-_BROUGHT_S = 3.0
-"""Who was near in this time before a thing stood still may have brought it."""
-_REACH = 0.5
-"""How far from a thing, in own heights, who brings it stands at most."""
-_AS_NEAR = 0.1
-"""Who is farther than the nearest by less, in own heights, may as well be the owner."""
 _SAME_SIZE = 0.2
 """A region that grows or shrinks by less is the same thing."""
 _UNDER = 0.5
 """It must have stood free for this share of the time that somebody stood before it: else it may be themselves."""
 _SMALLER = 0.8
 """A thing is at most so high as its owner; what is higher is the owner."""
-_HEIR_S, _HEIR_HEIGHTS, _HEIR_SIZE = 1.5, 1.0, 0.25
-"""A track that begins so soon and so near to where the owner's was lost, about as tall, is the owner."""
-_STILL_THERE = 0.2
-"""Share of the place where the owner was lost that does not show the background: they are still there, unseen."""
 _GONE = 0.3
 """Share of a thing's cells below which it was taken away."""
 _MOST_THINGS = 64
@@ -80,31 +68,6 @@ class AbandonedObject(Rule):
         return {"zones": self.zones}
 
 
-@dataclass(slots=True)
-class _Thing:
-    region: Region
-    number: int
-    born_at: float
-    """Capture time when it first stood there."""
-    zone: str | None
-    owners: dict[int, tuple[float, Box]] = field(default_factory=dict)
-    """By track number: when and where last seen."""
-    gone: set[int] = field(default_factory=set)
-    """Owners who were lost here and whose place was seen empty."""
-    alone_s: float = 0.0
-    alone_since: float | None = None
-    size: int = 0
-    """Cells at the last decision about it, or since its size changed."""
-    steady_s: float = 0.0
-    """How long it has had that size."""
-    brought: bool | None = None
-    """Whether it is a thing that its owners brought; None: not decided yet."""
-    announced: bool = False
-    absorbed: bool = False
-    """The background was learnt anew with it: that it is gone shows as a change."""
-    gone_s: float = 0.0
-
-
 class _Watching(Judge):
     """The things that stand on one camera's ground."""
 
@@ -115,19 +78,19 @@ class _Watching(Judge):
         self._ground = Ground(_SETTLE_S)
         self._known = KnownTime()
         self._looked_at: float | None = None
-        self._things: list[_Thing] = []
+        self._things: list[Thing] = []
         self._count = 0
-        self._history: deque[tuple[float, list[tuple[int, Box]]]] = deque(maxlen=round(_HISTORY_S / _PERIOD_S))
+        self._people = People(_PERIOD_S)
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         known = self._known.advance(frame.time, tracks.known)
         if not tracks.known or (self._looked_at is not None and known - self._looked_at < _PERIOD_S - 1e-3):
             return
         step_s = 0.0 if self._looked_at is None else min(known - self._looked_at, _STEP_S)
         self._looked_at = known
-        people = self._people(tracks)
-        self._history.append((frame.time, people))
+        people = self._owners(tracks)
+        self._people.see(frame.time, people)
         regions = self._ground.look(frame.pixels, step_s, [box for _, box in people])
         if regions is None:
             self._things = [thing for thing in self._things if thing.announced]
@@ -137,9 +100,9 @@ class _Watching(Judge):
         aspect = frame.size[0] / frame.size[1]
         self._meet(regions, frame.time, step_s, aspect)
         for thing in list(self._things):
-            yield from self._step(thing, people, frame.time, step_s, aspect)
+            yield from self._step(thing, frame.time, step_s, aspect)
 
-    def _people(self, tracks: Tracks) -> list[tuple[int, Box]]:
+    def _owners(self, tracks: Tracks) -> list[tuple[int, Box]]:
         rows = [i for i in range(len(tracks)) if tracks.label(i) in self._rule.owners]
         return [(int(tracks.track_ids[i]), box_of(tracks.boxes[i])) for i in rows]
 
@@ -161,10 +124,10 @@ class _Watching(Judge):
             if counts and len(self._things) < _MOST_THINGS:
                 self._count += 1
                 born_at = time - region.age_s
-                bringers = self._bringers(region, born_at, aspect)
-                self._things.append(_Thing(region, self._count, born_at, zone, bringers, size=len(region.cells)))
+                bringers = self._people.bringers(region, born_at, aspect)
+                self._things.append(Thing(region, self._count, born_at, zone, bringers, size=len(region.cells)))
 
-    def _grow(self, thing: _Thing, region: Region, step_s: float) -> None:
+    def _grow(self, thing: Thing, region: Region, step_s: float) -> None:
         smaller = len(region.cells) < (1 - _SAME_SIZE) * thing.size
         if thing.announced or (thing.brought and smaller):
             return  # somebody passes in front of it
@@ -181,18 +144,17 @@ class _Watching(Judge):
         masked = any(zone.contains(foot)[0] for zone in self._out)
         return not masked and (zone is not None or not self._zones), zone
 
-    def _step(
-        self, thing: _Thing, people: list[tuple[int, Box]], time: float, step_s: float, aspect: float
-    ) -> Iterator[Event]:
+    def _step(self, thing: Thing, time: float, step_s: float, aspect: float) -> Iterator[Event]:
         if self._taken_away(thing, step_s):
             self._things.remove(thing)
             if thing.announced:
                 yield self._event("end", thing, time)
             return
-        self._follow_owners(thing, people, time, aspect)
+        self._people.follow(thing, aspect)
         if thing.brought is None:
             self._decide(thing)
-        if not thing.announced and self._attended(thing, people, aspect):
+        heights = self._rule.owner_heights
+        if not thing.announced and self._people.attend(thing, self._ground, heights, aspect):
             thing.alone_s, thing.alone_since = 0.0, None
             return
         thing.alone_since = time if thing.alone_since is None else thing.alone_since
@@ -202,27 +164,14 @@ class _Watching(Judge):
             thing.announced = True
             yield self._event("begin", thing, time)
 
-    def _taken_away(self, thing: _Thing, step_s: float) -> bool:
+    def _taken_away(self, thing: Thing, step_s: float) -> bool:
         if thing.absorbed:
             changed = float(self._ground.front.ravel()[thing.region.cells].mean()) > 1 - _GONE
             thing.gone_s = thing.gone_s + step_s if changed else 0.0
             return thing.gone_s >= _SETTLE_S
         return self._ground.here(thing.region.cells) < _GONE
 
-    def _bringers(self, region: Region, born_at: float, aspect: float) -> dict[int, tuple[float, Box]]:
-        """Who was nearest to a thing as it appeared; several who were about as near."""
-        nearest: dict[int, tuple[float, float, Box]] = {}
-        for at, who in self._history:
-            if not born_at - _BROUGHT_S <= at <= born_at + _PERIOD_S:
-                continue
-            for track_id, box in who:
-                away = gap(box, region.box, aspect) / max(box[3] - box[1], 1e-6)
-                if away <= min(_REACH, nearest.get(track_id, (np.inf,))[0]):
-                    nearest[track_id] = (away, at, box)
-        least = min((away for away, _, _ in nearest.values()), default=0.0)
-        return {track_id: (at, box) for track_id, (away, at, box) in nearest.items() if away <= least + _AS_NEAR}
-
-    def _decide(self, thing: _Thing) -> None:
+    def _decide(self, thing: Thing) -> None:
         """Find out whether it is a thing that somebody brought."""
         region = thing.region
         if thing.steady_s < _SETTLE_S or region.age_s - region.under_s < _UNDER * region.under_s:
@@ -233,43 +182,7 @@ class _Watching(Judge):
         if not self._ground.added(region):
             self._ground.absorb(region.cells)
 
-    def _follow_owners(self, thing: _Thing, people: list[tuple[int, Box]], time: float, aspect: float) -> None:
-        now = dict(people)
-        for track_id, (at, last) in list(thing.owners.items()):
-            if track_id in now:
-                thing.owners[track_id] = (time, now[track_id])
-            elif time - at <= _HEIR_S:
-                heir = self._heir(last, now, thing, aspect)
-                if heir is not None:
-                    del thing.owners[track_id]
-                    thing.owners[heir] = (time, now[heir])
-
-    def _heir(self, last: Box, now: dict[int, Box], thing: _Thing, aspect: float) -> int | None:
-        """Who has appeared where an owner was lost a moment ago."""
-        before = {track_id for at, who in list(self._history)[-5:-3] for track_id, _ in who}
-        tall = last[3] - last[1]
-        for track_id, box in now.items():
-            new = track_id not in before and track_id not in thing.owners
-            alike = abs(box[3] - box[1] - tall) <= _HEIR_SIZE * tall
-            if new and alike and not covers(thing.region.box, box) and apart(last, box, aspect) <= _HEIR_HEIGHTS * tall:
-                return track_id
-        return None
-
-    def _attended(self, thing: _Thing, people: list[tuple[int, Box]], aspect: float) -> bool:
-        now = dict(people)
-        for track_id, (_, last) in thing.owners.items():
-            far = self._rule.owner_heights * (last[3] - last[1])
-            if apart(last, thing.region.box, aspect) > far:
-                continue
-            if track_id in now:
-                return True
-            # lost at the thing: gone once the place where they were shows the background
-            if track_id not in thing.gone and self._ground.front_share(last, thing.region.cells) > _STILL_THERE:
-                return True
-            thing.gone.add(track_id)
-        return False
-
-    def _event(self, state: str, thing: _Thing, time: float) -> Event:
+    def _event(self, state: str, thing: Thing, time: float) -> Event:
         detail: dict[str, Any] = {
             "alone_s": round(thing.alone_s, 2),
             "min_seconds": self._rule.min_seconds,

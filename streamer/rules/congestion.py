@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import ClassVar
 
@@ -30,7 +30,7 @@ from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
 from streamer.rules.speeding import KMH, ground_speed
 from streamer.rules.vehicles import Vehicle, Vehicles
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 BANDS = (0.85, 0.67, 0.50, 0.40, 0.30)
 """Lower bounds of A to E as shares of free-flow speed (HCM 2010, urban streets); below is F."""
@@ -111,7 +111,9 @@ class _Meter(Judge):
         self._last_known: float | None = None
         self._told_at = -math.inf
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         if not self._vehicles.update(frame, tracks):
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -26,7 +26,7 @@ from streamer.rules.rule import Judge
 from streamer.rules.sight import Sight, shift
 from streamer.rules.tally import Tally
 from streamer.rules.vehicles import Vehicle, Vehicles
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _FORGET_S = 2.0
 """Unseen for so long (watched seconds) a vehicle is gone: the tracker's own patience."""
@@ -134,7 +134,9 @@ class _Counter(Judge):
         self._levels_at: float | None = None
         self._book = Tally(rule, rule.report_seconds, rule.lines, [*(gate.name for gate in gates), *rule.movements])
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         if not self._vehicles.update(frame, tracks):
             return

@@ -6,7 +6,7 @@ when they were clearly fewer for a while. How many there are is also a level: `s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from streamer.readings import Reading
 from streamer.rules.latch import Latch
 from streamer.rules.path import Box, Paths, Thing
 from streamer.rules.rule import Judge, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 PICTURE = "picture"
 """The place of readings that are about the whole picture."""
@@ -78,7 +78,9 @@ class _Counts(Judge):
         self._places = [_Place(area, Latch(rule.min_seconds, rule.end_seconds)) for area in areas]
         self._enough = max(rule.min_count - rule.slack, 1)
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         self._paths.update(frame, tracks)
         if not tracks.known:

@@ -6,7 +6,7 @@ the sightings keeps out what the detector takes for a person only now and then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from streamer.events import Event
 from streamer.places import Places, Zone
 from streamer.rules.dwell import Moment, Stay, Stays
 from streamer.rules.rule import Judge, KnownTime, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _WATCHED_STEP_S = 1.0
 """So much of the time between two frames counts as watched: people may leave in a gap, but nobody saw it; a machine
@@ -59,7 +59,7 @@ class Dwelling(Judge):
         self._last: tuple[float, float] | None = None
         """Capture and known time of the last known frame."""
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         known = self._known.advance(frame.time, tracks.known)
         if not tracks.known:

@@ -6,7 +6,7 @@ direction, whether or not it is told: `streamer_counts_total{kind="line_crossing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from streamer.places import Line, Places
 from streamer.readings import Reading
 from streamer.rules.crossing import Crossing, Crossings
 from streamer.rules.rule import Judge, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 MARGIN_HEIGHTS = 0.1
 """Boxes of somebody who stands sway by a few hundredths of their height; a step is 0.4."""
@@ -57,7 +57,9 @@ class _Counter(Judge):
         self._crossings = Crossings(lines, rule.labels, rule.margin_heights)
         self._count = 0
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         for crossing in self._crossings.update(frame, tracks):
             thing = crossing.thing

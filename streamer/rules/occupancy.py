@@ -8,7 +8,7 @@ that is set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ from streamer.readings import Reading
 from streamer.rules.latch import Latch
 from streamer.rules.path import Paths, Thing
 from streamer.rules.rule import Judge, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 
 class Occupancy(Rule):
@@ -66,7 +66,9 @@ class _Rooms(Judge):
         self._paths = Paths(rule.labels, keep_s=rule.leave_seconds)
         self._rooms = [_Room(zone, Latch(rule.over_seconds, rule.over_seconds)) for zone in zones]
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         present, gone = self._paths.update(frame, tracks)
         if not tracks.known:

@@ -9,7 +9,7 @@ from the stop line to the bottom center of the last.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -28,7 +28,7 @@ from streamer.rules.rule import Judge
 from streamer.rules.sight import Vector
 from streamer.rules.speeding import KMH, ground_speed
 from streamer.rules.vehicles import Vehicle, Vehicles
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _SLOW_MPS, _SLOW_SIZES_S = 8 / KMH, 0.5
 _WINDOW_S = 1.0
@@ -103,7 +103,9 @@ class _Waiting(Judge):
     def __post_init__(self) -> None:
         self.vehicles = Vehicles(self.rule.labels, _FORGET_S, self.ground)
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         if not self.vehicles.update(frame, tracks):
             return

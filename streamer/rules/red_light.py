@@ -13,7 +13,7 @@ make an innocent guilty. Where that lasts, the verdict comes later; the times in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -22,13 +22,14 @@ from pydantic import Field
 
 from streamer.errors import InputError
 from streamer.events import Event
+from streamer.events import Moment as ShownMoment
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.passage import Passage, Passages
 from streamer.rules.rule import Judge, KnownTime, Rule
 from streamer.rules.ruler import Moment, Ruler
 from streamer.rules.turning import LONGEST_WAIT_S, Exits, Turn
-from streamer.types import Frame, Phase, Scores, Signal, Tracks
+from streamer.types import NO_SCORES, Frame, Phase, Scores, Signal, Tracks
 
 _WATCHED_STEP_S = 1.0
 """So much of the time between two frames counts as watched: vehicles may leave in a gap, but nobody saw it."""
@@ -43,6 +44,7 @@ class RedLight(Rule):
     """A vehicle crosses its stop line on red and goes on."""
 
     kind: ClassVar[str] = "red_light"
+    evidence_s: ClassVar[float] = 10.0
 
     stop_lines: dict[str, str] = Field(
         min_length=1,
@@ -118,7 +120,9 @@ class _Enforcement(Judge):
         self._clock = KnownTime()
         self._last_known: float | None = None
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         known = self._clock.advance(frame.time, tracks.known)
         for line in self._lines:
@@ -219,6 +223,9 @@ class _Enforcement(Judge):
         yield self._event(
             *("begin", frame.time, line, passage),
             box=passage.last.box if seen_now else None,
+            moments=tuple(
+                ShownMoment(moment.time, moment.box) for moment in (passage.before, passage.at, passage.last) if moment
+            ),
             detail=self._trace(line, passage, red, signal, frame),
         )
 

@@ -8,17 +8,18 @@ anything. No I/O; called from pipelines in the engine, replay and tests alike.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.errors import InputError
+from streamer.behaviour import Behaviour
+from streamer.errors import InputError, StreamerError
 from streamer.events import Event, Severity, State
 from streamer.places import Places
 from streamer.readings import Reading
 from streamer.schedule import When
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 Place = TypeVar("Place")
 
@@ -57,6 +58,28 @@ class Rule(BaseModel):
         """Whether a camera must have a ground plane; for `check`."""
         return False
 
+    def handles(self) -> dict[str, Behaviour]:
+        """The behaviour models that it asks, by field."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Behaviour)}
+
+    def model_faults(self, labels: Sequence[str], thresholds: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+        """What of this rule does not fit its behaviour model's card: a field and what is wrong with it; for `check`."""
+        yield from ()
+
+    def said(self, handle: Behaviour, scores: Mapping[str, Scores]) -> Scores:
+        """What the model of one of this rule's handles says.
+
+        Raises:
+            StreamerError: the pipeline does not pass it on.
+        """
+        if handle.name not in scores:
+            raise StreamerError(
+                f"{self.kind}: the pipeline passes no scores of model {handle.name!r}; in its `watch`, get them with "
+                "`await self.look(frame, self.detector)` or `await self.behaviours(frame)` and pass them to `judge`"
+            )
+        return scores[handle.name]
+
     def holds_at(self, time: float) -> bool:
         """Whether the schedule covers this capture time; always in replay, whose times are not of a day."""
         return self.when is None or time < _EPOCH_S or self.when.holds(time)
@@ -72,6 +95,9 @@ class Rule(BaseModel):
                 has = ", ".join(places) or "none"
                 raise InputError(f"{self.kind}: {what} {name!r} is not drawn on this camera; it has: {has}")
         return [places[name] for name in names]
+
+    evidence_s: ClassVar[float] = 0.0
+    """How far before an event its `moments` may be, seconds: so much of what the camera sent is kept."""
 
     def event(self, state: State, time: float, **fields: Any) -> Event:
         """An event of this rule, with its routing filled in."""
@@ -90,8 +116,16 @@ class Judge(ABC):
     """The memory of one rule for one camera."""
 
     @abstractmethod
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
-        """What this frame changes; called once for every analysed frame, in order of capture time."""
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
+        """What this frame changes; called once for every analysed frame, in order of capture time.
+
+        Args:
+            frame: the picture and its capture time.
+            tracks: who is followed in it.
+            scores: what behaviour models say of it, by the model's name; only those that the pipeline or a rule asks.
+        """
 
 
 class KnownTime:

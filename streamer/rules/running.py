@@ -9,7 +9,7 @@ People walk at 0.8 heights a second (1.4 m/s) and change to running at about 1.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from streamer.rules.latch import Latch
 from streamer.rules.path import Paths, Thing
 from streamer.rules.rule import Judge, Rule
 from streamer.rules.speed import Speed, span_s, speed
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _END_SHARE = 0.8
 """A run goes on until it is slower than this share of the threshold."""
@@ -77,7 +77,7 @@ class _Runs(Judge):
         self._paths = Paths(rule.labels, span_s(rule.min_seconds), max(rule.end_seconds, 1.0))
         self._runs: dict[int, _Run] = {}
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         present, gone = self._paths.update(frame, tracks)
         aspect = frame.size[0] / frame.size[1]

@@ -9,7 +9,7 @@ measured: where it stands is not seen. The limit must be exceeded by the toleran
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import ClassVar
@@ -25,7 +25,7 @@ from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
 from streamer.rules.sight import EDGE, Sight
 from streamer.rules.vehicles import Vehicle, Vehicles
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 KMH = 3.6
 """Kilometers an hour in a meter a second."""
@@ -88,7 +88,9 @@ class _Radar(Judge):
         self._count = 0
         self._told_at = -math.inf
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         if not self._vehicles.update(frame, tracks):
             return

@@ -10,7 +10,7 @@ a broken-down one: leave the approach to a signal out of the lanes, or ask for l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import ClassVar
@@ -24,7 +24,7 @@ from streamer.rules.road import RoadRule, Stretch
 from streamer.rules.rule import Judge
 from streamer.rules.sight import Sight, Vector
 from streamer.rules.vehicles import Vehicle, Vehicles
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _DRIFT = 0.3
 """Who is farther from where it stood, in own sizes, has moved; a detector's boxes jitter by a tenth of that."""
@@ -95,7 +95,9 @@ class _Standing(Judge):
         self._count = 0
         self._told: dict[str, int] = {}
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         vehicles, rule = self._vehicles, self._rule
         if not vehicles.update(frame, tracks):

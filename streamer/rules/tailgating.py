@@ -7,7 +7,7 @@ is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -17,7 +17,7 @@ from streamer.places import Line, Places
 from streamer.rules.crossing import Crossing, Crossings
 from streamer.rules.line_crossing import MARGIN_HEIGHTS
 from streamer.rules.rule import Judge, Rule
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _LATE_S = 10.0
 """One who is slow to get clear of the line becomes known late; for longer nobody waits."""
@@ -60,7 +60,7 @@ class _Door(Judge):
         """By line and direction: crossings that somebody may still follow, in the order in which they became known."""
         self._count = 0
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event]:
+    def judge(self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES) -> Iterator[Event]:
         """See Judge."""
         rule = self._rule
         for crossing in self._crossings.update(frame, tracks):

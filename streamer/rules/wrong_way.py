@@ -9,7 +9,7 @@ Standing, and the rolling back of less than two lengths, is nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from streamer.rules.road import LaneRule, Stretch, angle
 from streamer.rules.rule import Judge
 from streamer.rules.sight import Sight, Vector, shift
 from streamer.rules.vehicles import Vehicle, Vehicles
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 _STEP = 0.25
 """Shorter moves, in own sizes, say nothing about the direction: the jitter of boxes."""
@@ -102,7 +102,9 @@ class _Watch(Judge):
         self._runs: dict[int, _Run] = {}
         self._count = 0
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         """See Judge."""
         vehicles = self._vehicles
         if not vehicles.update(frame, tracks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from streamer.places import Places
 from streamer.readings import Reading
 from streamer.rules.intrusion import Intrusion
 from streamer.rules.rule import Judge
-from streamer.types import Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Frame, Scores, Tracks
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ class _Hoarder(Judge):
     def __init__(self) -> None:
         self.known: dict[int, float] = {}
 
-    def judge(self, frame: Frame, tracks: Tracks, scores: Scores | None = None) -> Iterator[Event | Reading]:
+    def judge(
+        self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
+    ) -> Iterator[Event | Reading]:
         for track_id in tracks.track_ids.tolist():
             self.known[track_id] = frame.time
         yield from ()

@@ -47,6 +47,46 @@ def test_intrusion_on_the_campus(shared_data: Path, model: Path, analyze_fps: fl
 
 
 @pytest.mark.slow
+def test_fused_with_motion_the_campus_is_no_worse(shared_data: Path, model: Path) -> None:
+    _, alone, alone_twenty = footage.campus_table(shared_data, model, 5.0)
+    table, three, twenty = footage.campus_table(shared_data, model, 5.0, footage.FUSED)
+    print("\n" + table)
+    assert three.recall >= alone.recall
+    assert three.precision >= alone.precision
+    assert twenty.recall >= alone_twenty.recall
+    assert twenty.precision >= alone_twenty.precision - 0.01
+
+
+@pytest.mark.slow
+async def test_fused_with_motion_all_four_cars_from_above_are_followed(shared_data: Path, model: Path) -> None:
+    video = shared_data / "cctv" / "cars_from_above.mp4"
+    rule: dict[str, object] = {"intrusion": {"labels": ["motion", "car", "truck", "bus"], "min_seconds": 0.4}}
+    # before (x of the lane, when it crosses the middle of the picture): by eye
+    lanes = {
+        "left": [(0.1, 0.3), (0.4, 0.3), (0.4, 1.0), (0.1, 1.0)],
+        "right": [(0.4, 0.3), (0.7, 0.3), (0.7, 1), (0.4, 1)],
+    }
+    when = {"right": [6.0, 16.5], "left": [16.3, 26.5]}
+    fused = await footage.play([footage.watched(video, lanes, rule, 5.0, footage.FUSED)], model)
+    alone = await footage.play([footage.watched(video, lanes, rule, 5.0)], model)
+    for lane, times in when.items():
+        told = [event.time for event in begins(fused, "intrusion") if event.zone == lane]
+        print(lane, told)
+        assert told == [pytest.approx(time, abs=1.5) for time in times]
+    assert len(begins(alone, "intrusion")) < 4
+
+
+@pytest.mark.slow
+async def test_fused_with_motion_the_visits_to_the_table_are_the_same(shared_data: Path, model: Path) -> None:
+    video, zone = shared_data / "cctv" / "one_by_one.mp4", {"table": footage.TABLE}
+    alone = await footage.play([footage.watched(video, zone, BOTH, 5.0)], model)
+    fused = await footage.play([footage.watched(video, zone, BOTH, 5.0, footage.FUSED)], model)
+    assert [(e.kind, e.state) for e in fused.events] == [(e.kind, e.state) for e in alone.events]
+    for one, other in zip(fused.events, alone.events, strict=True):
+        assert one.time == pytest.approx(other.time, abs=0.5)
+
+
+@pytest.mark.slow
 def test_crossings_and_counts_on_the_campus(shared_data: Path, model: Path) -> None:
     table, found = crossings.crossings_table(shared_data, model, 5.0)
     print("\n" + table)

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from streamer.cli import main
 from streamer.simulator.figure import box
+from streamer.simulator.process import Simulator
 from streamer.simulator.render import Renderer
 from streamer.simulator.scene import Actor, Lens, Scene, go, stay
 from tests import sites
 from tests.e2e.test_arming import PIPELINE
+from tests.running import Daemon, wait_for
 from tests.signals import heads
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(110)]
@@ -99,9 +101,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {weather: film(folder / f"{weather}.mp4", weather) for weather in WEATHERS}
 
 
-def site(folder: Path, lamp: bool, feed: bool) -> Path:
+def site(folder: Path, lamp: bool, feed: bool, url: str = "rtsp://127.0.0.1:9/", port: int = 0) -> Path:
     (folder / "junction.py").write_text(PIPELINE)
-    values = sites.site(0, {"east": "rtsp://127.0.0.1:9/"})
+    values = sites.site(port, {"east": url})
     values["cameras"]["east"] |= {"analyze_fps": FPS, "lines": {"stop": {"from": [0.5, 1.0], "to": [0.5, 0.3]}}}
     if lamp:
         values["cameras"]["east"]["lamps"] = {"north": heads.settings(SIZE, AT, HEAD).model_dump(mode="json")}
@@ -152,3 +154,24 @@ def test_a_recorded_feed_says_the_same_and_without_one_nobody_is_accused(
     assert begins[0]["detail"]["source"] == "feed"
     assert replayed(tmp_path, config, video) == []
     assert main(["replay", str(config), "--video", f"east={video}", "--signals", str(tmp_path / "none")]) == 2
+
+
+def test_live_the_alert_shows_before_at_and_after(tmp_path: Path, films: dict[str, Path], free_port: int) -> None:
+    with Simulator([{"name": "east", "file": str(films["day"]), "start_seconds": 9.0}]) as simulator:
+        config = site(tmp_path, lamp=True, feed=False, url=simulator.url("east"), port=free_port)
+        with Daemon(config, free_port) as daemon:
+            alerts = tmp_path / "alerts.jsonl"
+            wait_for(lambda: sites.of_kind(alerts, "red_light"), 60, daemon.tail)
+            (begin,) = sites.of_kind(alerts, "red_light")
+            picture = tmp_path / "data" / "snapshots" / begin["alert"]["snapshot"]
+            with av.open(str(picture)) as container:
+                shown = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+            assert shown.shape == (SIZE[1], 3 * SIZE[0] + 2 * 8, 3)
+            lefts = []
+            for left in (0, SIZE[0] + 8, 2 * (SIZE[0] + 8)):
+                panel = shown[:, left : left + SIZE[0]]
+                boxed = ((panel[..., 0] > 225) & (panel[..., 1:].max(axis=2) < 110)).sum(axis=0) > 12  # not the red car
+                lefts.append(np.flatnonzero(boxed).max() / SIZE[0])  # where its box ends: its front
+            assert lefts[0] < STOP_X + 0.02 < lefts[1] <= lefts[2]
+            assert daemon.metric("streamer_evidence_total", camera="east", kind="snapshot", outcome="ok") >= 1
+            assert daemon.stop() == 0

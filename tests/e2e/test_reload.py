@@ -41,11 +41,15 @@ class Running:
         return self.daemon.metric("streamer_frames_total", camera=name, stage="analyze", outcome="ok")
 
     def lost(self, name):
-        """Frames of a camera that were dropped anywhere."""
+        """Frames of a camera that were dropped anywhere; those between two analyzed ones were never wanted."""
         every = self.daemon.metric("streamer_frames_total", camera=name)
-        return every - sum(
-            self.daemon.metric("streamer_frames_total", camera=name, stage=stage, outcome="ok")
-            for stage in ("decode", "sample", "slot", "mailbox", "analyze")
+        return (
+            every
+            - self.daemon.metric("streamer_frames_total", camera=name, stage="sample", outcome="not_due")
+            - sum(
+                self.daemon.metric("streamer_frames_total", camera=name, stage=stage, outcome="ok")
+                for stage in ("decode", "sample", "slot", "mailbox", "analyze")
+            )
         )
 
 

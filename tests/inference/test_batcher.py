@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamer.clock import FakeClock, settle
 from streamer.inference.batcher import Batcher, Limits
 from streamer.metrics import Metrics
-from streamer.types import Detections, Frame
+from streamer.types import Detections, Frame, Scores
 
 LABELS = ("person", "car")
 PIXELS = np.zeros((2, 2, 3), np.uint8)
@@ -34,7 +34,7 @@ class Bench:
         self.sent = []
         self.accept = accept
         self.batcher = Batcher(self._send, Limits(**limits), self.clock, self.metrics)
-        self.batcher.set_models(dict.fromkeys(models, LABELS))
+        self.batcher.set_models(dict.fromkeys(models, Detections.unknown(LABELS)))
         self.batches = dict.fromkeys(models, batch)
         if streams:
             self.batcher.open(streams, self.batches)
@@ -398,7 +398,7 @@ async def test_models_come_and_go(bench):
     b = bench(models=("d", "m"))
     await b.ask("x", model="d")
     waits = await b.ask("a", model="m")
-    b.batcher.set_models({"d": LABELS, "n": ("motion",)})
+    b.batcher.set_models({"d": Detections.unknown(LABELS), "n": Detections.unknown(("motion",))})
     await settle()
     assert not waits.result().known
     assert b.count("removed", "m") == 1
@@ -423,7 +423,7 @@ async def test_new_labels_forget_old_answers(bench):
     b = bench()
     await b.ask("a", 1)
     await b.answer()
-    b.batcher.set_models({"d": ("cat",)})
+    b.batcher.set_models({"d": Detections.unknown(("cat",))})
     await b.ask("a", 1)
     assert len(b.sent) == 2
 
@@ -486,3 +486,39 @@ def test_every_request_is_answered_exactly_once_whatever_happens(seed):
         assert outcomes == len(b.tasks)
 
     asyncio.run(scenario())
+
+
+async def test_a_memory_that_began_anew_is_counted_by_reason(bench):
+    b = bench()
+    b.batcher.set_models({"d": Scores.unknown(("fight",))})
+    b.batcher.open(1, {"d": 1})
+    for index, detail in enumerate([{"reset": "start"}, {}, {"reset": "gap"}]):
+        task = await b.ask("gate", index)
+        await b.answer(result=Scores(np.zeros(1, np.float32), ("fight",), detail=detail))
+        assert (await task).detail == detail
+    assert b.metrics.value("streamer_behaviour_resets_total", model="d", reason="start") == 1
+    assert b.metrics.value("streamer_behaviour_resets_total", model="d", reason="gap") == 1
+
+
+async def test_nobody_answers_for_a_behaviour_with_scores_that_say_nothing(bench):
+    b = bench(streams=0)
+    b.batcher.set_models({"d": Scores.unknown(("fight",), {"fight": 0.4})})
+    answer = await (await b.ask("gate"))
+    assert isinstance(answer, Scores)
+    assert not answer.telling
+    assert (answer.labels, answer.thresholds) == (("fight",), {"fight": 0.4})
+    assert b.batcher.unknown("d") is answer
+    assert isinstance(b.batcher.unknown("gone"), Detections)
+
+
+async def test_a_name_that_means_another_task_now_keeps_no_old_answer(bench):
+    b = bench()
+    task = await b.ask("gate")
+    await b.answer()
+    await task
+    b.batcher.set_models({"d": Scores.unknown(LABELS)})
+    assert len(b.sent) == 1
+    again = await b.ask("gate")
+    assert len(b.sent) == 2
+    await b.answer(result=Scores(np.zeros(2, np.float32), LABELS))
+    assert isinstance(await again, Scores)

@@ -19,6 +19,7 @@ from streamer.models.detector import Overrides
 from streamer.models.importer import Origin, import_file
 from streamer.supervisor import Restarts
 from streamer.types import Frame
+from tests.models.stepping import light, stepping
 from tests.models.tiny import picture, tiny_yolox
 
 SETTINGS = InferenceSettings(device="onnxruntime", streams=2, deadline_seconds=1.0)
@@ -416,3 +417,79 @@ async def test_many_deaths_leak_nothing_and_leave_nobody_hanging(site):
         assert len(os.listdir("/proc/self/fd")) == before
         assert not site.models.degraded
         assert answers[False] > 0
+
+
+# --- behaviour models ---
+
+
+@pytest.fixture
+def watched(tiny, cameras, tmp_path):
+    """A detector and a streaming model of brightness, on two cameras."""
+    gate, yard = cameras("gate", "yard")
+    pools = {camera.pool.pool_id: camera.pool for camera in (gate, yard)}
+    return Site([tiny, ModelSpec("light", stepping(tmp_path / "light.onnx"))], pools), gate, yard
+
+
+async def test_scores_come_beside_detections_and_remember(watched):
+    site, gate, yard = watched
+    async with site:
+        models = await site.ready()
+        seen = []
+        for level in (0.5, 0.5, 0.5, 0.0):
+            bright, dark = gate.frame(light(level)), yard.frame(light(0.0))
+            found, at_gate, at_yard = await asyncio.gather(
+                models.ask("tiny", bright), models.ask("light", bright), models.ask("light", dark)
+            )
+            assert found.labels == ("bright", "never")
+            assert at_yard["bright"] == 0
+            seen.append((round(at_gate["bright"], 4), at_gate.warm, at_gate.detail))
+        assert seen == [
+            (0.25, False, {"reset": "start"}),
+            (0.375, False, {}),
+            (0.4375, True, {}),
+            (0.2188, True, {}),
+        ]
+        assert at_gate.thresholds == {"bright": 0.3}
+        assert site.metrics.value("streamer_behaviour_resets_total", model="light", reason="start") == 2
+        assert site.count("ok", "light") == 8
+        assert models.plans["light"]["runtime"] == "onnxruntime"
+        assert models.input_size("light") == (28, 28), "a picture that is stretched keeps its full height"
+
+
+async def test_a_new_worker_remembers_nothing_and_that_is_said(watched, caplog):
+    site, gate, _ = watched
+    async with site:
+        models = await site.ready()
+        for _ in range(4):
+            scores = await models.ask("light", gate.frame(light(0.5)))
+        assert scores.warm
+        os.kill(models.pid, signal.SIGKILL)
+        assert not (await models.ask("light", gate.frame(light(0.5)))).known
+        await site.until_known(gate)
+        await site.ready()
+        scores = await models.ask("light", gate.frame(light(0.5)))
+        assert scores.known
+        assert not scores.warm
+        assert scores.detail == {"reset": "start"}
+        assert scores["bright"] == 0.25
+        assert site.metrics.value("streamer_behaviour_resets_total", model="light", reason="start") == 2
+    assert "it must watch again before its scores count: light for 0.6 s" in caplog.text
+
+
+async def test_a_reload_of_other_models_lets_the_memory_be(watched):
+    site, gate, _ = watched
+    async with site:
+        models = await site.ready()
+        for _ in range(4):
+            await models.ask("light", gate.frame(light(0.5)))
+        kept = [spec for spec, _ in models._specs.values() if spec.name == "light"]
+        await models.set_models(kept)
+        scores = await models.ask("light", gate.frame(light(0.5)))
+        assert scores.warm
+        assert scores.detail == {}
+
+
+async def test_a_model_of_a_task_that_nobody_asks_for_is_refused(tmp_path):
+    file = stepping(tmp_path / "odd.onnx", task="embedding")
+    with pytest.raises(ModelError, match="its task is embedding; pipelines ask models of detection and behaviour"):
+        Site([ModelSpec("odd", file)], {})

@@ -11,7 +11,7 @@ from streamer.inference.batcher import Batcher, Limits
 from streamer.inference.generation import Generation, Surroundings
 from streamer.inference.settings import InferenceSettings
 from streamer.metrics import Metrics
-from streamer.types import Frame, SlotRef
+from streamer.types import Detections, Frame, SlotRef
 from tests.models.tiny import picture
 
 LABELS = ("bright", "never")
@@ -53,7 +53,7 @@ class Stage:
         self.ready, self.refused = [], []
         self.pools = {}
         self.batcher = Batcher(self._send, Limits(deadline_s=2.0), self.clock, self.metrics)
-        self.batcher.set_models({"d": LABELS})
+        self.batcher.set_models({"d": Detections.unknown(LABELS)})
         self.life = Generation(
             Surroundings(
                 batcher=self.batcher,
@@ -61,7 +61,6 @@ class Stage:
                 pools=self.pools,
                 clock=self.clock,
                 setup=lambda: {"models": []},
-                labels=lambda model: LABELS,
                 on_ready=self.ready.append,
                 on_refused=self.refused.append,
             )

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from streamer.inference.lane import WINDOW_MAX_S, WINDOW_MIN_S, Lane, Pace
-from streamer.types import Frame
+from streamer.types import Detections, Frame
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+NOBODY = Detections.unknown(("a",))
 
 
 def frame(camera, index):
@@ -33,7 +35,7 @@ def test_only_recent_arrivals_count():
 
 
 def test_execution_time_is_smoothed():
-    lane = Lane("d", ("a",))
+    lane = Lane("d", NOBODY)
     lane.learn(0.1)
     assert lane.exec_s == 0.1
     lane.learn(0.2)
@@ -41,7 +43,7 @@ def test_execution_time_is_smoothed():
 
 
 async def test_closing_time():
-    lane = Lane("d", ("a",), batch=4)
+    lane = Lane("d", NOBODY, batch=4)
     lane.paces["b"] = paced(*(i * 0.08 for i in range(-20, 0)))
     request = lane.enqueue(frame("a", 0), 0.0)
     assert lane.closes_at(0.0, limit=1) == 0.0  # full
@@ -60,7 +62,7 @@ async def test_closing_time():
 
 
 async def test_one_frame_a_camera_in_a_batch():
-    lane = Lane("d", ("a",), batch=4)
+    lane = Lane("d", NOBODY, batch=4)
     for index in range(2):
         for camera in ("a", "b"):
             lane.enqueue(frame(camera, index), 0.0)
@@ -69,4 +71,4 @@ async def test_one_frame_a_camera_in_a_batch():
     assert [r.key[::2] for r in second] == [("a", 1), ("b", 1)]
     assert lane.waiting == {}
     assert len(lane.pending) == 4
-    assert not lane.unknown().known
+    assert not lane.unknown.known

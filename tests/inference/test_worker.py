@@ -14,7 +14,10 @@ from streamer.inference.wire import STALE, unpack_results
 from streamer.inference.worker import Worker
 from streamer.models.card import load_card
 from streamer.slots import SlotPool
+from streamer.types import Detections
 from tests.models.tiny import LABELS, picture
+
+NOBODY = Detections.unknown(LABELS)
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def test_it_serves_until_the_channel_ends(ends, tiny, pool, monkeypatch):
     ours.send(header, fds=fds)
     ours.send(run(["gate", 1, 0.0, 5, 0, generation, 64, 64]))
     done = ours.receive(10)
-    (found,) = unpack_results(done, LABELS)
+    (found,) = unpack_results(done, NOBODY)
     assert np.allclose(found.boxes * 8, [[2, 3, 3, 4]], atol=1e-4)
     assert done.header["seconds"] > 0
     ours.send({"op": "ping"})
@@ -105,10 +108,10 @@ def test_stale_slots_unknown_pools_and_impossible_sizes(worker, ends, pool):
     ):
         worker._obey(Message(run(["gate", 1, 0.0, *spoilt])))
         (answer,) = ours.drain()
-        assert unpack_results(answer, LABELS) == [None]
+        assert unpack_results(answer, NOBODY) == [None]
     worker._obey(Message({**run(good), "items": [good, ["gate", 1, 0.0, 99, 1, 2, 64, 64], good]}))
     (answer,) = ours.drain()
-    assert [None if r is None else len(r) for r in unpack_results(answer, LABELS)] == [1, None, 1]
+    assert [None if r is None else len(r) for r in unpack_results(answer, NOBODY)] == [1, None, 1]
 
 
 def test_a_slot_that_moves_on_while_it_is_read_is_stale(worker, ends, pool):
@@ -125,7 +128,7 @@ def test_a_slot_that_moves_on_while_it_is_read_is_stale(worker, ends, pool):
     loaded.run = overtaken
     worker._obey(Message(run(["gate", 1, 0.0, 5, 1, generation, 64, 64])))
     (answer,) = ours.drain()
-    assert unpack_results(answer, LABELS) == [None]
+    assert unpack_results(answer, NOBODY) == [None]
 
 
 def test_a_batch_that_fails_is_reported_and_the_next_one_runs(worker, ends, pool):

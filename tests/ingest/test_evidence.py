@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from streamer.ingest import evidence
 from streamer.ingest.evidence import EvidenceDesk
 from streamer.ingest.spec import CameraSpec
+from streamer.ingest.wish import Wish
 from streamer.simulator import Simulator
 from streamer.sources.privacy import Privacy
 from tests.ingest.kept import filled, film, unit
@@ -62,6 +64,8 @@ def snapshot(path, at=None, index=7, pool=1):
         "index": index,
         "captured_at": at,
         "boxes": [[0.2, 0.2, 0.8, 0.8]],
+        "moments": [],
+        "pts": None,
         "path": str(path),
     }
 
@@ -127,6 +131,72 @@ class TestSnapshot:
             assert next(container.decode(video=0)).to_ndarray(format="rgb24").max() > 60, (
                 "else this would prove nothing"
             )
+
+    def test_moments_lie_side_by_side_each_with_its_own_box(self, desk, tmp_path, past):
+        camera = Camera(filled(film(40, start=past)), analyzed=decoded())
+        moments = [[past + at, [0.2, 0.2, 0.8, 0.8]] for at in (0.5, 1.5, 2.5)]
+        assert take(desk(camera), {**snapshot(tmp_path / "a.jpg", past + 3), "moments": moments}) == (True, "")
+        assert size(tmp_path / "a.jpg") == (3 * 160 + 2 * 8, 96)
+        with av.open(str(tmp_path / "a.jpg")) as container:
+            shown = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+        assert shown[:, 160:168].min() > 200, "a white bar between"
+        for left in (0, 168, 336):
+            edge = shown[19:21, left + 60 : left + 100]
+            assert (edge[..., 0] - edge[..., 2]).max() > 80, "its box is red"
+        panels = [shown[30:66, left + 50 : left + 110] for left in (0, 168, 336)]
+        assert all(abs(one - other).max() > 20 for one, other in itertools.pairwise(panels))
+
+    def test_of_moments_those_that_are_there_are_shown_and_the_lack_is_named(self, desk, tmp_path, past):
+        camera = Camera(filled(film(20, start=past)), analyzed=decoded())
+        moments = [[past - 9, [0.2, 0.2, 0.8, 0.8]], [past + 1, [0.2, 0.2, 0.8, 0.8]]]
+        order = {**snapshot(tmp_path / "a.jpg", past + 1.5), "moments": moments}
+        assert take(desk(camera), order) == (True, "not_kept")
+        assert size(tmp_path / "a.jpg") == (160, 96)
+
+    def test_without_any_of_the_moments_the_deciding_picture_does(self, desk, tmp_path, past):
+        moments = [[past - 9, [0.2, 0.2, 0.8, 0.8]]]
+        for ring in (None, filled(film(20, start=past))):
+            order = {**snapshot(tmp_path / "a.jpg", None), "moments": moments}
+            assert take(desk(Camera(ring, analyzed=decoded())), order)[0]
+            assert size(tmp_path / "a.jpg") == (64, 48)
+
+    def test_the_very_picture_is_found_by_its_time_where_b_frames_delay_decoding(self, desk, tmp_path, past):
+        """The analysed stream's clock is half a second behind; the ring knows which picture it was."""
+        units = film(40, start=past, bframes=2)
+        ring = filled(units)
+        truth = {}
+        for strip in evidence.strips(ring.runs()):
+            truth |= {unit.ticks: at for unit, at in zip(strip.units, strip.times, strict=True)}
+        late = {ticks / 90000: at - 0.5 for ticks, at in truth.items()}
+        pts = sorted(late)[20]
+        order = snapshot(tmp_path / "a.jpg", late[pts]) | {"pts": pts, "boxes": []}
+        moments = [[late[pts] + step, [0.0, 0.0, 0.0, 0.0]] for step in (-1.0, 0.0)]
+        take(desk(Camera(ring)), order)
+        take(desk(Camera(ring)), order | {"moments": moments, "path": str(tmp_path / "b.jpg")})
+        shown = {}
+        for name in ("a", "b"):
+            with av.open(str(tmp_path / f"{name}.jpg")) as container:
+                shown[name] = next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
+        reference = snapshot(tmp_path / "c.jpg", truth[round(pts * 90000)]) | {"boxes": []}
+        take(desk(Camera(ring)), reference)
+        with av.open(str(tmp_path / "c.jpg")) as container:
+            right = next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
+        assert abs(shown["a"] - right).mean() < 2
+        assert abs(shown["b"][:, 168:] - right).mean() < 4
+        wrong = order | {"pts": None, "path": str(tmp_path / "d.jpg")}
+        take(desk(Camera(ring)), wrong)
+        with av.open(str(tmp_path / "d.jpg")) as container:
+            other = next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
+        assert abs(other - right).mean() > 2, "else this would prove nothing"
+
+    def test_a_privacy_mask_hides_moments_too(self, desk, tmp_path, past):
+        whole = Privacy([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]])
+        camera = Camera(filled(film(30, start=past)), analyzed=decoded(), privacy=whole)
+        moments = [[past + at, [0.0, 0.0, 0.0, 0.0]] for at in (0.5, 1.5)]
+        take(desk(camera), {**snapshot(tmp_path / "a.jpg", past + 2), "moments": moments})
+        with av.open(str(tmp_path / "a.jpg")) as container:
+            shown = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        assert shown[8:90, 8:150].max() < 24
 
     def test_a_record_stream_that_is_down_is_named_and_the_analyzed_picture_is_taken(self, desk, tmp_path, past):
         camera = Camera(filled([]), record=True, down=True, analyzed=decoded())
@@ -290,7 +360,7 @@ async def test_main_stream_for_evidence_sub_stream_for_analysis(watching, sim, t
     watcher.readers.set_cameras([spec(sim)])
     await watcher.until(lambda: len(watcher.frames["gate"]) >= 12)
     session, index, _, at, _ = watcher.frames["gate"][-1]
-    assert await watcher.readers.snapshot("gate", session, index, [(0.1, 0.1, 0.5, 0.5)], tmp_path / "a.jpg", at)
+    assert await watcher.readers.snapshot("gate", Wish(session, index, [(0.1, 0.1, 0.5, 0.5)], at), tmp_path / "a.jpg")
     assert size(tmp_path / "a.jpg") == (640, 360)
     assert await watcher.readers.clip("gate", at, 1.0, 1.0, tmp_path / "a.mp4")
     assert size(tmp_path / "a.mp4") == (640, 360)
@@ -318,7 +388,7 @@ async def test_a_record_stream_that_fails_is_named_and_blinds_nobody(watching, s
     assert watcher.metrics.value("streamer_record_up", camera="gate") == 0
     assert watcher.metrics.value("streamer_reconnects_total", camera="gate", reason="refused") == 0
     session, index, _, at, _ = watcher.frames["gate"][-1]
-    assert await watcher.readers.snapshot("gate", session, index, [], tmp_path / "a.jpg", at)
+    assert await watcher.readers.snapshot("gate", Wish(session, index, [], at), tmp_path / "a.jpg")
     assert size(tmp_path / "a.jpg") == (320, 180)
     assert watcher.metrics.value("streamer_evidence_total", camera="gate", kind="snapshot", outcome="record_down") == 1
     assert not await watcher.readers.clip("gate", at, 1.0, 0.2, tmp_path / "a.mp4")
@@ -351,7 +421,8 @@ async def test_the_two_streams_show_the_same_moment(watching, sim, tmp_path):
     await watcher.until(lambda: len(watcher.kept) >= 6)
     last = watcher.kept[-1]
     wanted = read(last.pixels[..., 0])
-    assert await watcher.readers.snapshot("gate", last.session, last.index, [], tmp_path / "a.jpg", last.captured_at)
+    wish = Wish(last.session, last.index, [], last.captured_at)
+    assert await watcher.readers.snapshot("gate", wish, tmp_path / "a.jpg")
     with av.open(str(tmp_path / "a.jpg")) as container:
         shown = read(next(container.decode(video=0)).to_ndarray(format="gray"))
     assert wanted is not None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streamer.ingest.settings import CameraSpec
+from streamer.ingest.wish import Wish
 from streamer.slots import StaleSlot
 from tests.sources.test_recording import write
 
@@ -146,11 +147,11 @@ async def test_snapshot(watching, clip, tmp_path):
     await watcher.until(lambda: len(watcher.frames["a"]) >= 3)
     session, index = watcher.frames["a"][-1][:2]
     path = tmp_path / "a.jpg"
-    assert await watcher.readers.snapshot("a", session, index, [(0.1, 0.1, 0.5, 0.5)], path)
+    assert await watcher.readers.snapshot("a", Wish(session, index, [(0.1, 0.1, 0.5, 0.5)]), path)
     assert path.read_bytes()[:2] == b"\xff\xd8"
-    assert not await watcher.readers.snapshot("a", session + 50, 0, [], tmp_path / "b.jpg")
-    assert not await watcher.readers.snapshot("nobody", 1, 0, [], tmp_path / "c.jpg")
-    assert not await watcher.readers.snapshot("a", session, index, [], tmp_path / "no" / "folder.jpg")
+    assert not await watcher.readers.snapshot("a", Wish(session + 50, 0), tmp_path / "b.jpg")
+    assert not await watcher.readers.snapshot("nobody", Wish(1, 0), tmp_path / "c.jpg")
+    assert not await watcher.readers.snapshot("a", Wish(session, index), tmp_path / "no" / "folder.jpg")
     assert sorted(p.name for p in tmp_path.glob("*.jpg")) == ["a.jpg"]
 
 

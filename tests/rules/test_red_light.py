@@ -60,7 +60,12 @@ def test_who_runs_a_red_light_is_caught_once_and_told_why(fps: float, witness: s
     # two frames a second may not see it between the line and a length beyond
     assert detail["at"]["time"] <= detail["after"]["time"] <= begin.time + 1e-3
     assert all(detail[name]["signal"] == "red" and len(detail[name]["box"]) == 4 for name in ("before", "at", "after"))
-    assert (end.key, end.box) == (begin.key, None)
+    shown = [(moment.time, moment.box) for moment in begin.moments]
+    assert [(round(at, 3), [round(v, 4) for v in box]) for at, box in shown] == [
+        (detail[name]["time"], detail[name]["box"]) for name in ("before", "at", "after")
+    ]
+    assert begin.time - shown[0][0] <= RedLight.evidence_s
+    assert (end.key, end.box, end.moments) == (begin.key, None, ())
     assert end.ended is not None
     assert [(r.place, r.value, r.label) for r in readings if r.kind == "red_light"] == [("stop", 1, "car")]
     assert json.loads(json.dumps(detail)) == detail

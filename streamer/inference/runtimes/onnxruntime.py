@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ class OnnxRuntime:
             raise
         except Exception as error:  # the library's errors share no base class
             raise ModelError(f"model {file}: ONNX Runtime cannot load it: {_first_line(error)}") from error
-        self._name = self._session.get_inputs()[0].name
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self.inputs = tuple(given.name for given in self._session.get_inputs())
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
+        self._name = self.inputs[0]
         self._local = threading.local()
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
@@ -65,6 +67,10 @@ class OnnxRuntime:
         self._session.run_with_iobinding(known.binding)
         return known.outputs
 
+    def run_named(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """See stepper.Network."""
+        return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
+
     def close(self) -> None:
         """See Runtime."""
         self._local = threading.local()
@@ -73,7 +79,7 @@ class OnnxRuntime:
     def _bind(self, batch: NDArray[Any], outputs: list[NDArray[np.float32]]) -> _Bound:
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._name, batch)
-        for name, array in zip(self._outputs, outputs, strict=True):
+        for name, array in zip(self.outputs, outputs, strict=True):
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         return _Bound(binding, batch, outputs)
 

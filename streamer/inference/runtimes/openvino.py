@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,12 @@ class OpenVino:
     """A network compiled anew for each input size: static sizes run faster than free ones."""
 
     def __init__(self, file: Path, plan: Plan):
-        try:
-            import openvino
-        except ImportError as error:
-            raise ModelError(f"model {file}: openvino is not installed; pip install openvino") from error
         self._file = file
         self._plan = plan
-        self._core: Any = openvino.Core()
+        self._core, _ = _read(file)
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._compiling = threading.Lock()
         self._local = threading.local()
-        try:
-            self._core.read_model(str(file))
-        except Exception as error:  # the library's errors share no base class
-            raise ModelError(f"model {file}: OpenVINO cannot load it: {str(error).strip()[:300]}") from error
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """See Runtime."""
@@ -58,14 +51,55 @@ class OpenVino:
                     self._compiled.clear()
                 model = self._core.read_model(str(self._file))
                 model.reshape(list(shape))
-                compiled = self._compiled[shape] = self._core.compile_model(model, "CPU", self._options())
+                compiled = self._compiled[shape] = self._core.compile_model(model, "CPU", _options(self._plan))
         return compiled
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "INFERENCE_NUM_THREADS": self._plan.threads * self._plan.streams,
-            "NUM_STREAMS": self._plan.streams,
-            "INFERENCE_PRECISION_HINT": self._plan.precision,
-            # pinned threads fight with the readers' decoding for the same cores
-            "ENABLE_CPU_PINNING": False,
-        }
+
+class OpenVinoNamed:
+    """A network with several inputs and outputs, compiled once for any batch: a batch holds whatever cameras ask."""
+
+    def __init__(self, file: Path, plan: Plan):
+        core, model = _read(file)
+        try:
+            self.inputs = tuple(port.get_any_name() for port in model.inputs)
+            self.outputs = tuple(port.get_any_name() for port in model.outputs)
+            self._compiled: Any = core.compile_model(model, "CPU", _options(plan))
+        except Exception as error:  # the library's errors share no base class
+            raise ModelError(f"model {file}: OpenVINO cannot compile it: {str(error).strip()[:300]}") from error
+        self._local = threading.local()
+
+    def run_named(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """See stepper.Network."""
+        request = self._local.__dict__.get("request")
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        request.infer(dict(feeds), share_inputs=True)
+        return {name: request.get_tensor(name).data.copy() for name in self.outputs}
+
+    def close(self) -> None:
+        """See stepper.Network."""
+        self._local = threading.local()
+        del self._compiled
+
+
+def _read(file: Path) -> tuple[Any, Any]:
+    """The library's core and a network; raises ModelError if it has neither."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise ModelError(f"model {file}: openvino is not installed; pip install openvino") from error
+    core = openvino.Core()
+    try:
+        return core, core.read_model(str(file))
+    except Exception as error:  # the library's errors share no base class
+        raise ModelError(f"model {file}: OpenVINO cannot load it: {str(error).strip()[:300]}") from error
+
+
+def _options(plan: Plan) -> dict[str, Any]:
+    return {
+        "INFERENCE_NUM_THREADS": plan.threads * plan.streams,
+        "NUM_STREAMS": plan.streams,
+        "INFERENCE_PRECISION_HINT": plan.precision,
+        # pinned threads fight with the readers' decoding for the same cores
+        "ENABLE_CPU_PINNING": False,
+    }

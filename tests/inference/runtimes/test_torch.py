@@ -154,7 +154,7 @@ def test_cuda_says_the_same_as_the_cpu(tiny, precision, tolerance):
             for one, other in zip(gpu.run(pictures), cpu.run(pictures), strict=True):
                 assert np.allclose(one.boxes, other.boxes, atol=tolerance)
                 assert np.allclose(one.confidence, other.confidence, atol=tolerance)
-    assert len(gpu._graphs) <= 5
+    assert len(gpu._graphs) <= 8, "sizes of 1, 2, 4 and 8, of warm-up's frames and of these"
 
 
 def test_labels_of_the_tiny_model(loaded):
