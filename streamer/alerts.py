@@ -27,6 +27,7 @@ class ClipSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     before_seconds: float = Field(5.0, ge=0, le=60, description="At least so much before the moment that decided.")
     after_seconds: float = Field(5.0, ge=0, le=60, description="So much after it; the alert does not wait for it.")
+    explain: bool = Field(False, description="Draw where a behaviour model saw what it decided, beside the clip.")
 
 
 class AlertSettings(BaseModel):

@@ -92,6 +92,8 @@ def _parser(lazy: Sequence[str]) -> argparse.ArgumentParser:
 
     _add_site_commands(command)
     _add_camera_commands(command)
+    _add_training_commands(command)
+    _add_explaining_commands(command)
     bench = command("bench", "bench.command:bench", "measure load, latency and cost against the floor")
     if "bench" in lazy[:1]:
         import_module("streamer.bench.command").add_arguments(bench)
@@ -165,8 +167,48 @@ def _add_camera_commands(command: Add) -> None:
         "--analyze-fps", type=float, nargs="+", metavar="FPS", help="instead of the configured rate; several for tracks"
     )
     made.add_argument("--json", action="store_true", help="print one JSON object")
-    for name, text in (("model", "NAME"), ("data", "FOLDER")):
-        made.add_argument(f"--{name}", metavar=text, help="of clips: not in this version")
+    made.add_argument("--model", metavar="NAME | FILE", help="a behaviour model alone, on --data or --video")
+    made.add_argument("--data", metavar="FOLDER | CSV", help="labeled clips for --model")
+    made.add_argument("--folds", metavar="RUN", help="instead of --model: each fold of a training on what it held back")
+    made.add_argument("--label", metavar="LABEL", help="of the model, the one that is looked for")
+    made.add_argument("--threshold", type=float, metavar="X", help="instead of the card's (with --folds: of 0.5)")
+    made.add_argument("--split", metavar="NAME", help="only clips of this split: train, val or test")
+    made.add_argument(
+        "--background", action="append", default=[], metavar="LABEL", help="clips that show none of the model's labels"
+    )
+
+
+def _add_training_commands(command: Add) -> None:
+    made = command("train", "commands.train:train", "train a behaviour model from a recipe and a folder of clips")
+    made.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file; see docs/training.md")
+    made.add_argument("--data", type=Path, metavar="FOLDER", help="of clips, or a CSV list (default: the recipe's)")
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="where all goes (default runs/NAME)")
+    made.add_argument("--resume", choices=("auto",), help="go on with what is there, if anything is")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, e.g. schedule.epochs=10"
+    )
+    made.add_argument("--folds", type=int, metavar="K", help="judge every clip by a net that has not seen its source")
+    made.add_argument("--pack", type=Path, metavar="FOLDER", help="only write the decoded frames, to train elsewhere")
+
+
+def _add_explaining_commands(command: Add) -> None:
+    made = command("tune", "commands.tune:tune", "search for a better recipe, by trainings that are compared")
+    made.add_argument("recipe", type=Path, metavar="RECIPE", help="with a section `tune`; see docs/tuning.md")
+    made.add_argument("--data", type=Path, metavar="FOLDER", help="of clips, or a CSV list (default: the recipe's)")
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="of the search (default tune/NAME); gone on with")
+    made.add_argument("--trials", type=int, metavar="N", help="in all, earlier calls included (default: the recipe's)")
+    made.add_argument("--seconds", type=float, metavar="S", help="begin no trial after so many")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe of all trials")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    made = command("explain", "commands.explain:explain", "draw where a behaviour model saw what it decided")
+    made.add_argument("--model", metavar="NAME | FILE", help="a behaviour model (with --alert: instead of its own)")
+    made.add_argument("--video", type=Path, metavar="FILE", help="a recording")
+    made.add_argument("--alert", metavar="ID", help="instead of --video: the clip of this alert")
+    made.add_argument("--config", type=Path, metavar="SITE", help="with --alert: whose storage has it")
+    made.add_argument("--at", type=float, metavar="S", help="when, seconds from the video's start (default: the peak)")
+    made.add_argument("--label", metavar="LABEL", help="of the model (default: the one with a threshold)")
+    made.add_argument("--out", type=Path, metavar="PNG", help="the picture (default NAME-why.png)")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_sink_commands(command: Add) -> None:

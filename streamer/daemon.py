@@ -295,6 +295,7 @@ def _assemble(
     reporter = Reporter(engine, readers, models, outbox, metrics, clock, arming=arming, signals=board)
     doors = Doors(lambda: arming.switches, arming.set, reception.admits, reception.receive)
     web = Web(site.web, reporter.status, metrics, reporter.snapshot, reporter.clip, doors)
+    web.why = reporter.why
     return Daemon(
         site, store, metrics, clock, models, readers, outbox, vigil, engine, web, reporter, arming, reception, load
     )

@@ -27,6 +27,7 @@ from streamer.clock import Clock
 from streamer.errors import StoreError
 from streamer.events import SYSTEM, Event, IncidentBook
 from streamer.evidence import Evidence
+from streamer.explaining import Explainer
 from streamer.health import CAMERA_KINDS, Vigil
 from streamer.inference.client import Models
 from streamer.ingest.health import Health
@@ -92,7 +93,7 @@ class Engine:
         self._plans: dict[str, CameraPlan] = {}
         self._cameras: dict[str, dict[str, Camera]] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._evidence = Evidence(parts.readers, parts.outbox, parts.store)
+        self._evidence = Evidence(parts.readers, parts.outbox, parts.store, Explainer(parts.models.file_of))
         self._works: set[asyncio.Task[None]] = set()
         self._clips: set[asyncio.Task[None]] = set()
         self._started_at = parts.clock.monotonic()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from streamer.alerts import Alert, ClipSettings
 from streamer.events import Event
+from streamer.explaining import Explainer
 from streamer.ingest.readers import Readers
 from streamer.ingest.wish import Wish
 from streamer.outbox import Outbox
@@ -31,6 +32,7 @@ class Evidence:
     readers: Readers
     outbox: Outbox
     store: Store
+    explainer: Explainer
 
     async def attach_snapshot(self, alert_id: str, event: Event) -> None:
         """Have the picture of the deciding frame written; without one the alert goes as it is."""
@@ -47,3 +49,5 @@ class Evidence:
             event.camera, event.captured_at, clip.before_seconds, clip.after_seconds, alert.clip
         )
         await self.outbox.attach_clip(alert.id, there)
+        if there and clip.explain:
+            await self.explainer.explain(alert)

@@ -24,6 +24,7 @@ from streamer.ledger import Letter
 from streamer.metrics import Metrics
 from streamer.outbox import Outbox
 from streamer.signals.board import Board
+from streamer.store import why_path
 from streamer.usage import usage
 from streamer.web.status import AlertRow, CameraState, CameraStatus, PartStatus, SignalStatus, SinkStatus, Status
 from streamer.wording import sentence
@@ -105,6 +106,11 @@ class Reporter:
             if letter.alert.id == alert_id:
                 return letter.alert.clip if letter.alert.clip_ready else None
         return None
+
+    def why(self, alert_id: str) -> Path | None:
+        """The picture that explains an alert that the page lists; None: there is none, or not yet."""
+        clip = self.clip(alert_id)
+        return None if clip is None or not why_path(clip).is_file() else why_path(clip)
 
     def _signals(self) -> Iterator[SignalStatus]:
         now = self.clock.time()
@@ -210,12 +216,15 @@ class Reporter:
         outcomes: dict[str, dict[str, str]] = {}
         pictures: dict[str, bool] = {}
         clips: set[str] = set()
+        explained: set[str] = set()
         for letter in self._letters:
             alert_id = letter.alert.id
             outcomes.setdefault(alert_id, {})[letter.sink] = _OUTCOMES.get(letter.status, "failed")
             pictures[alert_id] = letter.alert.snapshot is not None
             if letter.alert.clip_ready:
                 clips.add(alert_id)
+            if self.why(alert_id) is not None:
+                explained.add(alert_id)
         rows = []
         for event in reversed(self.events):
             alert_id = alert_key(event)
@@ -230,6 +239,7 @@ class Reporter:
                     outcomes.get(alert_id, {}),
                     alert_id if pictures.get(alert_id) else None,
                     alert_id if alert_id in clips else None,
+                    alert_id if alert_id in explained else None,
                 )
             )
         return rows

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer import ledger
+from streamer.store import WHY
 
 _YOUNG_S = 120.0  # a file may lie there for a moment before its alert names it
 
@@ -79,11 +80,12 @@ def sweep(
         with suppress(FileNotFoundError):
             if entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
-                files.append((named.get(entry.name, False), status.st_mtime, status.st_size, entry.name))
+                owner = _owner(entry.name)
+                files.append((named.get(owner, False), status.st_mtime, status.st_size, entry.name))
     total, deleted, bare = 0, 0, 0
     kept = []
     for waits, at, size, name in sorted(files):
-        if name not in named and now - at > _YOUNG_S:
+        if _owner(name) not in named and now - at > _YOUNG_S:
             deleted += _delete(folder / name)
         else:
             total += size
@@ -96,6 +98,11 @@ def sweep(
         bare += waits
         c.execute(f"UPDATE alerts SET {column} = NULL WHERE {column} = ?", (name,))
     return deleted, bare
+
+
+def _owner(name: str) -> str:
+    """The file that an alert names: what explains a clip goes with it."""
+    return f"{name.removesuffix(WHY)}.mp4" if name.endswith(WHY) else name
 
 
 def _delete(path: Path) -> int:

@@ -28,6 +28,8 @@ from streamer.events import Event
 T = TypeVar("T")
 CLIPS = "clips"
 """The folder of video evidence, beside that of the snapshots."""
+WHY = "-why.png"
+"""What the name of a picture that explains an alert ends with; before it stands the name of the clip."""
 
 
 class Store:
@@ -127,6 +129,11 @@ class Store:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+
+
+def why_path(clip: Path) -> Path:
+    """Where the picture of an explained alert belongs: beside its clip, and deleted with it."""
+    return clip.with_name(f"{clip.stem}{WHY}")
 
 
 def _file_name(alert_id: str) -> str:

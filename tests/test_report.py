@@ -17,6 +17,7 @@ from streamer.ledger import Letter
 from streamer.metrics import Metrics
 from streamer.pace import Paces
 from streamer.report import Reporter
+from streamer.store import why_path
 from tests.alerting import alert, event
 
 LIVE = Health("gate", 3, "live", at=990.0, width=1280, height=720, fps=15.0, codec="h264")
@@ -254,6 +255,19 @@ async def test_a_clip_is_listed_once_it_is_there(reporter, parts, tmp_path):
     assert row.clip == row.id
     assert reporter.clip(row.id) == film
     assert reporter.clip("../../etc/passwd") is None
+
+
+async def test_a_picture_that_explains_is_listed_once_it_is_there(reporter, parts, tmp_path):
+    film = tmp_path / "a.mp4"
+    reporter.events.append(event())
+    parts.outbox.letters = [replace(letter("log", "delivered"), alert=replace(alert(), clip=film, clip_ready=True))]
+    await look(reporter)
+    (row,) = reporter.status().alerts
+    assert (row.why, reporter.why(row.id), reporter.why("unknown")) == (None, None, None)
+    why_path(film).write_bytes(b"x")
+    (row,) = reporter.status().alerts
+    assert row.why == row.id
+    assert reporter.why(row.id) == why_path(film)
 
 
 async def test_a_hundred_events_are_kept(reporter):

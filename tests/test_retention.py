@@ -7,7 +7,7 @@ import pytest
 
 from streamer import attachments, ledger, retention
 from streamer.retention import OutboxSettings
-from streamer.store import Store
+from streamer.store import Store, why_path
 from tests.alerting import EPOCH, alert
 
 DAY = 86400.0
@@ -129,3 +129,19 @@ async def test_clips_have_a_bound_of_their_own_and_half_written_ones_go(store):
     assert not old.exists()
     letters = ledger.list_letters(store.dir)
     assert [(letter.alert.clip, letter.alert.clip_ready) for letter in letters] == [(None, False), (new, True)]
+
+
+async def test_what_explains_a_clip_stays_and_goes_with_it(store):
+    made = replace(alert("kept", time=EPOCH - 500), created_at=EPOCH - 500)
+    made = replace(made, clip=store.clip_path(made.id))
+    await store.write(lambda c: ledger.enter(c, made, True, {"list": EPOCH + DAY}))
+    await store.write(lambda c: attachments.attach_clip(c, made.id, True))
+    kept, stray = why_path(made.clip), store.clips / "gone-why.png"
+    for path in (made.clip, kept, stray):
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (EPOCH - 400, EPOCH - 400))
+    assert await store.write(lambda c: retention.sweep(c, store.clips, 1000, EPOCH, "clip")) == (1, 0)
+    assert not stray.exists()
+    assert kept.exists()
+    await store.write(lambda c: retention.sweep(c, store.clips, 0, EPOCH, "clip"))
+    assert list(store.clips.iterdir()) == []

@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-floor", action="store_true", help="skip the measurement of the floor")
     add("--rules", action="store_true", help="only what tracker and rules cost a frame, and their memory over a week")
     add("--tracks", type=int, default=20, metavar="N", help="with --rules: things in the picture (default 20)")
+    add("--compare-clip", metavar="MODEL", help="only this behaviour model, streamed against sliding clips")
+    add("--data", type=Path, metavar="FOLDER", help="with --compare-clip: labeled clips, for the accuracy of each")
+    add("--label", metavar="LABEL", help="with --data: the label that is looked for (default: the model's last)")
+    add("--clips", type=int, metavar="N", help="with --data: only so many of each label")
     add("--batches", action="store_true", help="only what --model costs on --device by batch size, beside the CPU")
     add("--json", action="store_true", help="print one JSON object")
 
@@ -95,6 +99,9 @@ def bench(given: argparse.Namespace) -> None:
         costs = rules.measure(given.tracks, given.analyze_fps)
         print(json.dumps(costs.to_json()) if given.json else costs.to_text())
         return
+    if given.compare_clip:
+        _compare_clip(given)
+        return
     if given.batches:
         from streamer.bench import batches
 
@@ -106,6 +113,16 @@ def bench(given: argparse.Namespace) -> None:
     found = _Bench(load, say).run(given)
     if given.json:
         print(json.dumps(found))
+
+
+def _compare_clip(given: argparse.Namespace) -> None:
+    from streamer.bench import clips
+    from streamer.training.stream import behaviour_file
+
+    if given.clips is not None and given.clips < 1:
+        raise InputError(f"bench: --clips must be at least 1, got {given.clips}")
+    found = clips.compare(behaviour_file(given.compare_clip), given.data, given.label, given.clips)
+    print(json.dumps(found.to_json()) if given.json else found.to_text())
 
 
 @dataclass(slots=True)

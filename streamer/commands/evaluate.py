@@ -1,4 +1,4 @@
-"""`streamer evaluate`: a site's pipelines over recordings, against what really happens in them."""
+"""`streamer evaluate`: a site's pipelines over recordings, against what really happens in them; or a model alone."""
 
 from __future__ import annotations
 
@@ -20,23 +20,12 @@ _FASTEST = 60.0
 
 def evaluate(given: argparse.Namespace) -> None:
     """Print how well events agree with the truth, and tracks with labeled boxes."""
-    if given.model or given.data:
-        raise InputError(
-            "evaluate: --model and --data (models on clips) are not in this version; "
-            "it evaluates sites: streamer evaluate CONFIG --video CAMERA=FILE --truth FILE"
-        )
-    if given.config is None or not given.video:
-        raise InputError("evaluate: needs a configuration and a recording: CONFIG --video CAMERA=FILE --truth FILE")
-    if given.truth is None and not given.tracks:
-        raise InputError("evaluate: nothing to compare with; give --truth FILE, --tracks CAMERA=FILE, or both")
-    if not 0 <= given.tolerance <= 3600:
-        raise InputError(f"evaluate: --tolerance must be 0 to 3600 seconds, got {given.tolerance:g}")
+    if given.model or given.data or given.folds:
+        from streamer.commands.clips import evaluate_model
+
+        return evaluate_model(given)
+    _check(given)
     rates = given.analyze_fps or []
-    for rate in rates:
-        if not 0 < rate <= _FASTEST:
-            raise InputError(f"evaluate: --analyze-fps must be above 0 and at most {_FASTEST:g}, got {rate:g}")
-    if given.truth is not None and len(rates) > 1:
-        raise InputError("evaluate: --truth takes one --analyze-fps; several are for --tracks alone")
     site = load_site(given.config, "replay")
     videos = videos_of(given.video, site, "evaluate")
     found: dict[str, Any] = {}
@@ -52,7 +41,27 @@ def evaluate(given: argparse.Namespace) -> None:
     print(json.dumps(found, ensure_ascii=False) if given.json else "\n\n".join(texts))
 
 
+def _check(given: argparse.Namespace) -> None:
+    """Refuse what makes no sense together. Raises InputError."""
+    for name in ("label", "split", "background", "threshold"):
+        if getattr(given, name):
+            raise InputError(f"evaluate: --{name} goes with --model and --data")
+    if given.config is None or not given.video:
+        raise InputError("evaluate: needs a configuration and a recording: CONFIG --video CAMERA=FILE --truth FILE")
+    if given.truth is None and not given.tracks:
+        raise InputError("evaluate: nothing to compare with; give --truth FILE, --tracks CAMERA=FILE, or both")
+    if not 0 <= given.tolerance <= 3600:
+        raise InputError(f"evaluate: --tolerance must be 0 to 3600 seconds, got {given.tolerance:g}")
+    rates = given.analyze_fps or []
+    for rate in rates:
+        if not 0 < rate <= _FASTEST:
+            raise InputError(f"evaluate: --analyze-fps must be above 0 and at most {_FASTEST:g}, got {rate:g}")
+    if given.truth is not None and len(rates) > 1:
+        raise InputError("evaluate: --truth takes one --analyze-fps; several are for --tracks alone")
+
+
 def _events(site: Site, videos: Mapping[str, Path], given: argparse.Namespace) -> Any:
+    from streamer.evaluation.daylight import Daylight
     from streamer.evaluation.score import evaluate as score
     from streamer.evaluation.truthfile import load_truth
 
@@ -65,9 +74,11 @@ def _events(site: Site, videos: Mapping[str, Path], given: argparse.Namespace) -
     }
     truth.check({camera: site.cameras[camera].places for camera in videos}, rules)
     truth.check_times(_lengths(videos))
-    report = asyncio.run(play(site, videos, "evaluate"))
+    light = {camera: Daylight() for camera in videos}
+    report = asyncio.run(play(site, videos, "evaluate", beside=light))
     truth.check_times(report.seconds)
-    return score(report, truth, given.tolerance)
+    lines = {camera: light[camera].timeline(seconds) for camera, seconds in report.seconds.items()}
+    return score(report, truth, given.tolerance, lines)
 
 
 def _lengths(videos: Mapping[str, Path]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from streamer.config import Site, load_site
 from streamer.errors import InputError, SourceError
 from streamer.faults import nearest
 from streamer.inference.local import LocalModels
+from streamer.pipeline import Pipeline
 from streamer.replay import Recording, Report, Signals
 
 
@@ -42,14 +43,25 @@ def replay(given: argparse.Namespace) -> None:
     print(f"{events} in {given.out}" if given.out else f"{events}; --out FILE writes them")
 
 
-async def play(site: Site, videos: Mapping[str, Path], task: str, signals: Path | None = None) -> Report:
-    """Watch recordings with the pipelines of a site; the progress bar says which task it is."""
+async def play(
+    site: Site,
+    videos: Mapping[str, Path],
+    task: str,
+    signals: Path | None = None,
+    beside: Mapping[str, Pipeline] | None = None,
+) -> Report:
+    """Watch recordings with the pipelines of a site, and with another one beside them for some cameras.
+
+    The progress bar says which task it is.
+    """
     from streamer.alerts import AlertPolicy
     from streamer.replay import replay as watch
 
     told = _signals(site, videos, signals)  # may refuse: before anything is loaded
 
     pipelines = {camera: {name: site.pipelines[name] for name in site.cameras[camera].pipelines} for camera in videos}
+    for camera, pipeline in (beside or {}).items():
+        pipelines[camera][""] = pipeline  # no configured one can be called that
     asked = {model for group in pipelines.values() for pipeline in group.values() for model in pipeline.models()}
     async with LocalModels([site.models[name] for name in sorted(asked)], site.inference) as models:
         recordings = []

@@ -70,6 +70,12 @@ class Figures:
         return sorted(event.time - one.start for one, event in self.pairs.hits)
 
     @property
+    def f1(self) -> float | None:
+        """Of events; what is told twice is false the second time; None where there was nothing."""
+        both = self.true + self.said
+        return 2 * len(self.pairs.hits) / both if both else None
+
+    @property
     def false_per_hour(self) -> float | None:
         """None where nothing was watched."""
         return len(self.pairs.false) / self.hours if self.hours > 0 else None
@@ -84,16 +90,25 @@ class Figures:
         """Summed absolute errors of the counts; None without any."""
         return sum(abs(it.error) for it in self.counts) if self.counts else None
 
+    def summary(self) -> dict[str, Any]:
+        """What of `to_json` is told for a part of the video, such as that by night."""
+        names = ("precision", "recall", "delay_s", "true", "said", "matched", "false_alarms", "minutes")
+        rates = ("false_alarms_per_hour", "false_alarms_per_hour_upper95")
+        found = self.to_json()
+        return {name: found[name] for name in (*names, *rates)}
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; names are a public contract."""
         delays = self.delays_s
-        found = {
+        found: dict[str, Any] = {
             "precision": _round(self.precision),
             "recall": _round(self.recall),
+            "f1": _round(self.f1),
             "delay_s": {"median": _round(median(delays)), "p95": _round(percentile(delays, 0.95))},
             "false_alarms_per_hour": _round(self.false_per_hour),
             "false_alarms_per_hour_upper95": _round(self.false_per_hour_bound),
             "hours": round(self.hours, 6),
+            "minutes": round(self.hours * 60, 4),
             "true": self.true,
             "said": self.said,
             "matched": len(self.pairs.hits),
@@ -109,6 +124,14 @@ class Figures:
             found["count_error_share"] = _round(error / true) if true else None
             found["counts"] = [it.to_json() for it in self.counts]
         return found
+
+
+def false_words(figures: Figures) -> str:
+    """Number of false alarms, minutes watched, rate an hour, 95 % bound: a rate alone hides how short the video was."""
+    rate, bound = figures.false_per_hour, figures.false_per_hour_bound
+    if rate is None or bound is None:
+        return "-"
+    return f"{len(figures.pairs.false)} in {figures.hours * 60:.1f} min: {rate:.2f} (<{bound:.2f})"
 
 
 def brief(event: Event) -> dict[str, Any]:

@@ -7,10 +7,20 @@ scored, and cool-downs do not matter: an incident counts whether or not somebody
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from streamer.evaluation.figures import Counted, Figures, brief, line_counts, median, percentile, scored_seconds
+from streamer.evaluation.daylight import Timeline, by_light
+from streamer.evaluation.figures import (
+    Counted,
+    Figures,
+    brief,
+    false_words,
+    line_counts,
+    median,
+    percentile,
+    scored_seconds,
+)
 from streamer.evaluation.matching import TOLERANCE_S, match
 from streamer.evaluation.truth import TrueCount, Truth
 from streamer.events import SYSTEM, Event
@@ -32,11 +42,16 @@ class Evaluation:
     tolerance_s: float
     notes: tuple[str, ...] = ()
     """What may be wrong with the comparison itself."""
+    light: Mapping[str, Mapping[str, Figures]] = field(default_factory=dict)
+    """Of each kind, its figures by bucket of light, from dark to light."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; names are a public contract (docs/evaluation.md)."""
+        events = {kind: figures.to_json() for kind, figures in self.kinds.items()}
+        for kind, buckets in self.light.items():
+            events[kind]["light"] = {name: figures.summary() for name, figures in buckets.items()}
         return {
-            "events": {kind: figures.to_json() for kind, figures in self.kinds.items()},
+            "events": events,
             "tolerance_s": self.tolerance_s,
             "seconds": {camera: round(seconds, 3) for camera, seconds in self.seconds.items()},
             "notes": list(self.notes),
@@ -44,7 +59,11 @@ class Evaluation:
 
     def to_text(self) -> str:
         """A table, what was missed and false, and counts."""
-        lines = [_HEADER, *(_row(figures) for figures in self.kinds.values())]
+        lines = [_HEADER]
+        for kind, figures in self.kinds.items():
+            lines.append(_row(kind, figures))
+            buckets = self.light.get(kind, {})
+            lines += [_row(f"  by {name}", part) for name, part in buckets.items()] if len(buckets) > 1 else []
         for kind, figures in self.kinds.items():
             missed = [f"missed {kind}: {_words(it.model_dump(exclude_none=True))}" for it in figures.pairs.missed]
             false = [f"false {kind}: {_words(brief(event))}" for event in figures.pairs.false]
@@ -57,20 +76,28 @@ class Evaluation:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def evaluate(report: Report, truth: Truth, tolerance_s: float = TOLERANCE_S) -> Evaluation:
+def evaluate(
+    report: Report,
+    truth: Truth,
+    tolerance_s: float = TOLERANCE_S,
+    light: Mapping[str, Timeline] | None = None,
+) -> Evaluation:
     """Score a replay.
 
     Args:
         report: what the replay found.
         truth: what happened; checked against the site.
         tolerance_s: how late an event may be told, seconds after its truth's start.
+        light: how light it was when, by camera; None: not told by light.
     """
     cameras = tuple(report.seconds)
     begins = [event for event in report.events if event.state == "begin" and event.pipeline != SYSTEM]
     named = (*(it.kind for it in truth.events), *(it.kind for it in truth.counts), *(it.kind for it in begins))
     kinds = [kind for kind in sorted({*named, *truth.kinds}) if not truth.kinds or kind in truth.kinds]
     found = {kind: _figures(kind, report, truth, begins, tolerance_s) for kind in kinds}
-    return Evaluation(found, {camera: report.seconds[camera] for camera in cameras}, tolerance_s, _notes(report, truth))
+    parts = {} if light is None else {kind: by_light(it, light, truth.ignored) for kind, it in found.items()}
+    seconds = {camera: report.seconds[camera] for camera in cameras}
+    return Evaluation(found, seconds, tolerance_s, _notes(report, truth), parts)
 
 
 def _figures(kind: str, report: Report, truth: Truth, begins: Sequence[Event], tolerance_s: float) -> Figures:
@@ -120,20 +147,18 @@ def _notes(report: Report, truth: Truth) -> tuple[str, ...]:
 
 
 _HEADER = (
-    f"{'kind':<18}{'true':>6}{'said':>6}{'match':>7}{'precision':>11}{'recall':>8}"
-    f"{'delay s (p95)':>15}{'false/h (<95 %)':>20}{'hours':>8}{'count error':>13}"
+    f"{'kind':<18}{'true':>6}{'said':>6}{'match':>7}{'precision':>11}{'recall':>8}{'f1':>7}"
+    f"{'delay s (p95)':>15}  {'false in min: per hour (<95 %)':<34}{'count error':>11}"
 )
 
 
-def _row(figures: Figures) -> str:
+def _row(name: str, figures: Figures) -> str:
     delays = figures.delays_s
     late = f"{median(delays):.1f} ({percentile(delays, 0.95):.1f})" if delays else "-"
-    per_hour, bound = figures.false_per_hour, figures.false_per_hour_bound
-    false = "-" if per_hour is None or bound is None else f"{per_hour:.2f} ({bound:.2f})"
     return (
-        f"{figures.kind:<18}{figures.true:>6}{figures.said:>6}{len(figures.pairs.hits):>7}"
-        f"{_or(figures.precision):>11}{_or(figures.recall):>8}{late:>15}{false:>20}{figures.hours:>8.3f}"
-        f"{_or(figures.count_error, 'g'):>13}"
+        f"{name:<18}{figures.true:>6}{figures.said:>6}{len(figures.pairs.hits):>7}"
+        f"{_or(figures.precision):>11}{_or(figures.recall):>8}{_or(figures.f1):>7}{late:>15}"
+        f"  {false_words(figures):<34}{_or(figures.count_error, 'g'):>11}"
     )
 
 

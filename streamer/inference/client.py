@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from streamer import log
@@ -19,7 +20,7 @@ from streamer.inference.generation import Generation, Surroundings
 from streamer.inference.settings import InferenceSettings, ModelSpec, analysis_box
 from streamer.metrics import Metrics
 from streamer.models.card import Card
-from streamer.models.registry import served_card
+from streamer.models.registry import MOTION, served_card
 from streamer.slots import SlotPool
 from streamer.supervisor import Budget, Restarts
 from streamer.types import Answer, Detections, Frame, Scores
@@ -69,6 +70,11 @@ class Models:
         """Set while a worker has loaded its models and answers."""
         self.plans: dict[str, dict[str, Any]] = {}
         """How the worker runs each model (runtime, precision, streams, reason...); for the status page."""
+
+    def file_of(self, model: str) -> Path | None:
+        """The file of a model; None: no such model, or it has no file."""
+        spec, _ = self._specs.get(model, (None, None))
+        return None if spec is None or spec.file == MOTION else Path(spec.file)
 
     @property
     def progress_at(self) -> float:

@@ -65,27 +65,6 @@ class Input(BaseModel):
         return self
 
 
-class State(BaseModel):
-    """One tensor that a streaming model hands from frame to frame; all zeros at first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    shape: tuple[int, ...]
-    """Without the batch."""
-    dtype: Literal["float32", "float16"] = "float32"
-
-
-class Head(BaseModel):
-    """One question that a behaviour model answers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    labels: tuple[str, ...] = Field(min_length=1)
-    activation: Literal["softmax", "sigmoid"]
-
-
 class Card(BaseModel):
     """What a model file says about itself."""
 

@@ -1,1 +1,4 @@
-"""Training, and everything that is done with models before they are served; never imported by the daemon."""
+"""Training and its data: from folders of clips to the model files that the daemon runs.
+
+Never imported by the engine, its readers or `streamer --help`; what needs torch imports it where it is used.
+"""

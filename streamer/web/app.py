@@ -63,6 +63,8 @@ class Web:
         self._metrics = metrics
         self._snapshot = snapshot
         self._clip = clip
+        self.why: Callable[[str], Path | None] = lambda alert_id: None
+        """The file of the picture that explains an alert, by the alert's id; None: there is none."""
         self._doors = doors or Doors()
         self._runner: web.AppRunner | None = None
         self._rendering = asyncio.Lock()
@@ -119,6 +121,7 @@ class Web:
         app.router.add_get("/static/{name}", self._static_file)
         app.router.add_get("/alerts/{id}/snapshot.jpg", self._snapshot_file)
         app.router.add_get("/alerts/{id}/clip.mp4", self._clip_file)
+        app.router.add_get("/alerts/{id}/why.png", self._why_file)
         add_doors(app, self.settings, self._doors)
         return app
 
@@ -171,6 +174,13 @@ class Web:
         forever = {"Cache-Control": "private, max-age=86400, immutable"}
         return web.Response(body=picture, content_type="image/jpeg", headers=forever)
 
+    async def _why_file(self, request: web.Request) -> web.Response:
+        path = self.why(request.match_info["id"])
+        picture = None if path is None else await asyncio.to_thread(_read_picture, path, b"\x89PNG\r\n\x1a\n")
+        if picture is None:
+            raise web.HTTPNotFound
+        return web.Response(body=picture, content_type="image/png", headers={"Cache-Control": "private, no-cache"})
+
     async def _clip_file(self, request: web.Request) -> web.StreamResponse:
         path = None if self._clip is None else self._clip(request.match_info["id"])
         if path is None or not await asyncio.to_thread(_is_video, path):
@@ -192,8 +202,8 @@ def _is_video(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _read_picture(path: Path) -> bytes | None:
-    """The bytes of a JPEG file; None for whatever is no plain file of that kind (a link, a pipe, a database)."""
+def _read_picture(path: Path, begins: bytes = b"\xff\xd8\xff") -> bytes | None:
+    """The bytes of a file that begins as a JPEG; None for what is no plain file of that kind (link, pipe, database)."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
@@ -206,7 +216,7 @@ def _read_picture(path: Path) -> bytes | None:
             picture = file.read(_LARGEST_SNAPSHOT)
     finally:
         os.close(descriptor)
-    return picture if picture.startswith(b"\xff\xd8\xff") else None
+    return picture if picture.startswith(begins) else None
 
 
 def _why_not(settings: WebSettings, error: OSError | OverflowError) -> str:

@@ -151,6 +151,8 @@ def _alert(alert: AlertRow, now: float) -> str:
     picture = f'<a class="shot" href="{link}"><img src="{link}" alt="" loading="lazy"></a>' if link else ""
     film = None if alert.clip is None else f"alerts/{quote(alert.clip, safe='')}/clip.mp4"
     video = f' · <a href="{film}">clip</a>' if film else ""
+    if alert.why is not None:
+        video += f' · <a href="alerts/{quote(alert.why, safe="")}/why.png">why</a>'
     outcomes = " · ".join(
         f'<span class="{"bad" if outcome in _BAD_DELIVERY else "to"}">{_e(sink)} {_e(outcome)}</span>'
         for sink, outcome in alert.sinks.items()

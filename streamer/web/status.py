@@ -102,6 +102,8 @@ class AlertRow:
     """The id under which `/alerts/<id>/snapshot.jpg` has its picture; None: there is none."""
     clip: str | None = None
     """The id under which `/alerts/<id>/clip.mp4` has its video; None: there is none, or not yet."""
+    why: str | None = None
+    """The id under which `/alerts/<id>/why.png` has the picture that explains it; None: there is none, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)

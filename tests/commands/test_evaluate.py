@@ -71,6 +71,10 @@ def test_the_json_is_one_object_of_the_promised_shape(capsys: pytest.CaptureFixt
     assert kind["false_alarms_per_hour"] == pytest.approx(2 / (3.8 / 3600), rel=1e-3)
     assert found["events"]["ticks"]["count_error"] == 1  # four ticks, not five
     assert found["seconds"]["gate"] == pytest.approx(3.8)
+    # one window of light: its part is the whole
+    (part,) = kind["light"].values()
+    assert (part["said"], part["matched"], part["recall"]) == (4, 2, 1.0)
+    assert part["minutes"] == pytest.approx(3.8 / 60, abs=1e-3) == kind["minutes"]
 
 
 def test_the_text_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +93,7 @@ def test_another_rate_can_be_tried_without_touching_the_site(capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (("--model", "fight", "--data", "clips"), "--model and --data (models on clips) are not in this version"),
+        ((*GIVEN, "--truth", "two.json", "--label", "fight"), "--label goes with --model and --data"),
         ((), "evaluate: needs a configuration and a recording"),
         (GIVEN, "nothing to compare with"),
         ((*GIVEN, "--truth", "none.json"), "none.json: cannot be read: No such file"),

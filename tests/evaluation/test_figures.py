@@ -7,7 +7,7 @@ import json
 import pytest
 from scipy.stats import chi2
 
-from streamer.evaluation.figures import Figures, line_counts, percentile, poisson_bound, scored_seconds
+from streamer.evaluation.figures import Figures, false_words, line_counts, percentile, poisson_bound, scored_seconds
 from streamer.evaluation.matching import Pairs, match
 from streamer.evaluation.truth import Ignored
 from tests.evaluation.truths import said, true
@@ -83,3 +83,16 @@ def test_percentile_is_a_value_that_occurred() -> None:
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.95) == 4.0
     assert percentile([float(i) for i in range(1, 101)], 0.95) == 95.0
     assert percentile([], 0.5) is None
+
+
+def test_what_is_told_twice_lowers_the_f1() -> None:
+    pairs = match([true(10.0), true(100.0)], [said(11.0), said(12.0), said(103.0)])
+    assert Figures("intrusion", pairs, hours=1.0).f1 == pytest.approx(2 * 2 / (2 + 3))
+    assert Figures("intrusion", Pairs(), hours=1.0).f1 is None
+
+
+def test_false_alarms_come_with_their_number_minutes_and_bound() -> None:
+    pairs = match([], [said(50.0)])
+    assert false_words(Figures("intrusion", pairs, hours=0.5)) == "1 in 30.0 min: 2.00 (<9.49)"
+    assert false_words(Figures("intrusion", pairs, hours=0.0)) == "-"
+    assert Figures("intrusion", pairs, hours=0.5).to_json()["minutes"] == 30.0

@@ -356,6 +356,19 @@ async def test_a_clip_is_served_whole_and_in_parts(site: Site, client: aiohttp.C
         assert await answer.read() == film[100:200]
 
 
+async def test_the_picture_that_explains_an_alert(site: Site, client: aiohttp.ClientSession) -> None:
+    site.web.why = lambda id: {"known": site.folder / "known-why.png", "other": site.folder / "other"}.get(id)
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    (site.folder / "known-why.png").write_bytes(picture)
+    (site.folder / "other").write_bytes(b"SQLite format 3")
+    async with client.get("/alerts/known/why.png") as answer:
+        assert (answer.status, answer.content_type) == (200, "image/png")
+        assert await answer.read() == picture
+    for name in ("other", "unknown", "..%2F..%2Fetc%2Fpasswd"):
+        async with client.get(f"/alerts/{name}/why.png") as answer:
+            assert answer.status == 404
+
+
 @pytest.mark.parametrize(
     "make",
     [
