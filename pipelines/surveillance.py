@@ -10,6 +10,7 @@ from streamer import (
     Crowd,
     Detector,
     Event,
+    Fall,
     Fight,
     Intrusion,
     LineCrossing,
@@ -26,7 +27,7 @@ from streamer import (
 class Surveillance(Pipeline):
     """Watches zones and lines for people."""
 
-    detector: Detector = Detector("motion")
+    detector: Detector = Detector("person-vehicle")
     """Name of the model that finds people."""
     intrusion: Intrusion | None = None
     """Somebody enters a zone and stays."""
@@ -46,6 +47,8 @@ class Surveillance(Pipeline):
     """Somebody leaves a thing behind."""
     fight: Fight | None = None
     """People fight."""
+    fall: Fall | None = None
+    """Somebody falls; and is still down a while later."""
 
     async def watch(self, camera: Camera) -> AsyncIterator[Event | Reading]:
         """Follow what the detector finds, and let each rule judge every frame."""

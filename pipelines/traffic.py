@@ -25,8 +25,8 @@ from streamer import (
 class Traffic(Pipeline):
     """Watches lanes for vehicles."""
 
-    detector: Detector = Detector("motion")
-    """Name of the model that finds vehicles."""
+    detector: Detector = Detector("person-vehicle", motion="motion")
+    """Name of the model that finds vehicles; what else moves on a road is one seen too steeply."""
     counting: Counting | None = None
     """How many pass, by class, lane or movement."""
     line_crossing: LineCrossing | None = None

@@ -20,6 +20,7 @@ _EXPORTS = {
     "Detector": "streamer.pipeline",
     "Event": "streamer.events",
     "Fight": "streamer.rules.fight",
+    "Fall": "streamer.rules.fall",
     "Frame": "streamer.types",
     "Intrusion": "streamer.rules.intrusion",
     "LineCrossing": "streamer.rules.line_crossing",

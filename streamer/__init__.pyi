@@ -9,6 +9,7 @@ from streamer.rules.abandoned import AbandonedObject as AbandonedObject
 from streamer.rules.congestion import Congestion as Congestion
 from streamer.rules.counting import Counting as Counting
 from streamer.rules.crowd import Crowd as Crowd
+from streamer.rules.fall import Fall as Fall
 from streamer.rules.fight import Fight as Fight
 from streamer.rules.intrusion import Intrusion as Intrusion
 from streamer.rules.line_crossing import LineCrossing as LineCrossing

@@ -11,13 +11,14 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from streamer import __version__, log
+from streamer.commands.arguments import Add, add_commands, add_data_commands
 from streamer.errors import ConfigError, InputError, StreamerError
 
 SITE = "site.yaml"
@@ -92,24 +93,20 @@ def _parser(lazy: Sequence[str]) -> argparse.ArgumentParser:
 
     _add_site_commands(command)
     _add_camera_commands(command)
-    _add_training_commands(command)
-    _add_explaining_commands(command)
+    add_commands(command)
     bench = command("bench", "bench.command:bench", "measure load, latency and cost against the floor")
     if "bench" in lazy[:1]:
         import_module("streamer.bench.command").add_arguments(bench)
     for name, text, add in (
         ("sinks", "try where alerts go", _add_sink_commands),
         ("outbox", "see and mend what could not be delivered", _add_outbox_commands),
-        ("models", "list, describe and import models", _add_model_commands),
+        ("models", "list, describe, pull and import models", _add_model_commands),
+        ("data", "check, clean, split and import clips for training", add_data_commands),
     ):
         group = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
         add(partial(command, of=inner))
     return parser
-
-
-Add = Callable[[str, str, str], argparse.ArgumentParser]
-"""Adds a command: name, ``module:function``, one line of help."""
 
 
 def _add_site_commands(command: Add) -> None:
@@ -178,39 +175,6 @@ def _add_camera_commands(command: Add) -> None:
     )
 
 
-def _add_training_commands(command: Add) -> None:
-    made = command("train", "commands.train:train", "train a behaviour model from a recipe and a folder of clips")
-    made.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file; see docs/training.md")
-    made.add_argument("--data", type=Path, metavar="FOLDER", help="of clips, or a CSV list (default: the recipe's)")
-    made.add_argument("--out", type=Path, metavar="FOLDER", help="where all goes (default runs/NAME)")
-    made.add_argument("--resume", choices=("auto",), help="go on with what is there, if anything is")
-    made.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, e.g. schedule.epochs=10"
-    )
-    made.add_argument("--folds", type=int, metavar="K", help="judge every clip by a net that has not seen its source")
-    made.add_argument("--pack", type=Path, metavar="FOLDER", help="only write the decoded frames, to train elsewhere")
-
-
-def _add_explaining_commands(command: Add) -> None:
-    made = command("tune", "commands.tune:tune", "search for a better recipe, by trainings that are compared")
-    made.add_argument("recipe", type=Path, metavar="RECIPE", help="with a section `tune`; see docs/tuning.md")
-    made.add_argument("--data", type=Path, metavar="FOLDER", help="of clips, or a CSV list (default: the recipe's)")
-    made.add_argument("--out", type=Path, metavar="FOLDER", help="of the search (default tune/NAME); gone on with")
-    made.add_argument("--trials", type=int, metavar="N", help="in all, earlier calls included (default: the recipe's)")
-    made.add_argument("--seconds", type=float, metavar="S", help="begin no trial after so many")
-    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe of all trials")
-    made.add_argument("--json", action="store_true", help="print one JSON object")
-    made = command("explain", "commands.explain:explain", "draw where a behaviour model saw what it decided")
-    made.add_argument("--model", metavar="NAME | FILE", help="a behaviour model (with --alert: instead of its own)")
-    made.add_argument("--video", type=Path, metavar="FILE", help="a recording")
-    made.add_argument("--alert", metavar="ID", help="instead of --video: the clip of this alert")
-    made.add_argument("--config", type=Path, metavar="SITE", help="with --alert: whose storage has it")
-    made.add_argument("--at", type=float, metavar="S", help="when, seconds from the video's start (default: the peak)")
-    made.add_argument("--label", metavar="LABEL", help="of the model (default: the one with a threshold)")
-    made.add_argument("--out", type=Path, metavar="PNG", help="the picture (default NAME-why.png)")
-    made.add_argument("--json", action="store_true", help="print one JSON object")
-
-
 def _add_sink_commands(command: Add) -> None:
     made = command("test", "commands.delivery:test_sink", "send a marked test alert to one sink")
     made.add_argument("name", metavar="NAME", help="of the sink, as configured")
@@ -232,7 +196,14 @@ def _add_config(made: argparse.ArgumentParser) -> None:
 
 
 def _add_model_commands(command: Add) -> None:
-    command("list", "commands.models:list_models", "list all models that have a name")
+    made = command("list", "commands.models:list_models", "list all models that have a name")
+    made.add_argument("--all", action="store_true", help="those that can be pulled, too")
+    made.add_argument("--registry", type=Path, metavar="FILE", help="of models to pull (TOML), besides the own one")
+    made = command("pull", "commands.models:pull", "download a model of the registry, verify and import it")
+    made.add_argument("name", metavar="NAME", help="as `models list --all` tells")
+    made.add_argument("--accept-license", action="store_true", help="also of weights that are not free for any use")
+    made.add_argument("--registry", type=Path, metavar="FILE", help="more models to pull (TOML)")
+    made.add_argument("--allow-http", action="store_true", help="also from addresses without TLS (in your own network)")
     made = command("info", "commands.models:info", "tell what a model's card says")
     made.add_argument("name", metavar="NAME | FILE")
     made = command("import", "commands.models:import_model", "give a third-party model file its card")

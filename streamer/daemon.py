@@ -93,7 +93,6 @@ class Daemon:
             await self._first(tasks.values(), self._models_loaded())
             if not self._stop.is_set():
                 self.engine.set_cameras(plans(self.site, self.models))
-                self._note()
                 self.reporter.upcoming = {}
                 tasks["reload"] = asyncio.create_task(self._reload_on_demand(), name="reload")
                 self.notifier.notify("READY=1", self._words())
@@ -197,11 +196,6 @@ class Daemon:
         self.engine.set_cameras(plans(new, self.models, old=self.site, running=self.engine.plans))
         self.site = new
         logger.info("reload: %s", changes or "nothing changed")
-        self._note()
-
-    def _note(self) -> None:
-        for note in self.site.notes():
-            logger.warning("%s", note)
 
     def _watch_signals(self, site: Site) -> None:
         self.arming.set_cameras(site.cameras)
@@ -279,8 +273,7 @@ def _assemble(
     models = Models(list(site.models.values()), site.inference, readers.pools, metrics, clock, site.restarts)
     for children in (readers, models):
         children.log_as(**log.chosen)
-    watching = Watching(gap_tolerance_s=site.gap_tolerance_seconds)
-    arming = Arming(store, metrics, clock)
+    watching, arming = Watching(gap_tolerance_s=site.gap_tolerance_seconds), Arming(store, metrics, clock)
     arming.told, outbox.commanded = outbox.arming, arming.obey
     policy = AlertPolicy(site.alerts, site.sinks, arming.covers)
     reception = Reception(board := Board(site.signals, metrics), site.base_dir, metrics, clock, site.restarts)

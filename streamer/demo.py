@@ -2,7 +2,7 @@
 
 Everything on it is the real thing: the cameras are an RTSP server in another process with H.264 video and Digest
 authentication, the site is a YAML file that is written where you can read it, and the daemon is the one of
-`streamer run`. Nothing is downloaded; the detector is the built-in motion detector.
+`streamer run`. Nothing is downloaded; the detector is the shipped `person-vehicle`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,13 @@ cameras:
     zones: {{pavement: [[0, 0.82], [1, 0.82], [1, 1], [0, 1]]}}
     pipelines: [walkers]
 pipelines:
-  intruders: {{use: surveillance, detector: motion, intrusion: {{zones: [yard], min_seconds: 1.0}}}}
-  loiterers: {{use: surveillance, detector: motion, loitering: {{zones: [hall], min_seconds: 15}}}}
-  walkers: {{use: surveillance, detector: motion, intrusion: {{zones: [pavement], min_seconds: 1.5, severity: info}}}}
+  intruders: {{use: surveillance, detector: person-vehicle, intrusion: {{zones: [yard], min_seconds: 1.0}}}}
+  loiterers: {{use: surveillance, detector: person-vehicle, loitering: {{zones: [hall], min_seconds: 15}}}}
+  # somebody falls there: what moves keeps hold of people whom the detector loses lying down
+  walkers:
+    use: surveillance
+    detector: {{fuse: [person-vehicle, motion]}}
+    intrusion: {{zones: [pavement], min_seconds: 1.5, severity: info}}
 sinks:
   log: {{type: jsonl, path: alerts.jsonl}}
 alerts: {{cooldown_seconds: 5, sinks: [log]}}

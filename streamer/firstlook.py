@@ -21,7 +21,7 @@ _TAIL = """\
 pipelines:
   surveillance:
     use: surveillance
-    detector: motion
+    detector: person-vehicle
     intrusion: {zones: [everywhere], min_seconds: 1.0, severity: info}
 sinks:
   log: {type: jsonl, path: alerts.jsonl}
@@ -48,7 +48,7 @@ def free_port(wanted: int = 8080) -> int:
 
 
 def site_text(sources: Sequence[str], port: int = 8080) -> tuple[str, dict[str, str]]:
-    """A site file that watches the whole picture of each source with the built-in motion detector.
+    """A site file that watches the whole picture of each source with the shipped detector of people and vehicles.
 
     Returns:
         The text, and values of the variables in it.

@@ -1,19 +1,24 @@
-"""From a site to what the engine does with each camera; called by the daemon at start and at each reload. Pure."""
+"""From a site to what the engine does with each camera; called by the daemon at start and at each reload."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from streamer import log
 from streamer.engine import CameraPlan
 from streamer.inference.client import Models
 from streamer.ingest.spec import CameraSpec
 from streamer.site import Site
+
+logger = log.get(__name__)
 
 
 def plans(
     site: Site, models: Models, old: Site | None = None, running: Mapping[str, CameraPlan] | None = None
 ) -> list[CameraPlan]:
     """What the engine does with each camera; a camera that did not change keeps its very plan."""
+    for note in site.notes():
+        logger.warning("%s", note)
     found = []
     for name, camera in site.cameras.items():
         if old is not None and running and name in running and site.same_camera(old, name):

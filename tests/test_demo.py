@@ -122,7 +122,7 @@ def test_run_with_an_address_prints_its_site_and_what_happens(tmp_path):
     with Simulator([sites.simulated("hall")]) as simulator:
         process = start(tmp_path, "run", simulator.url("hall"))
         try:
-            until(process, tmp_path, r"^\d\d:\d\d:\d\d ▶ intrusion +127-0-0-1 +motion in everywhere for 1\.\d s$")
+            until(process, tmp_path, r"^\d\d:\d\d:\d\d ▶ intrusion +127-0-0-1 +person in everywhere for 1\.\d s$")
             pids = sites.children(process.pid)
             seen = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
             process.send_signal(signal.SIGTERM)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 import streamer.pipeline
 from pipelines.surveillance import Surveillance
+from pipelines.traffic import Traffic
 from streamer.camera import Camera
 from streamer.errors import InputError, StreamerError
 from streamer.events import Event
@@ -166,7 +167,8 @@ def test_a_detector_in_yaml_is_a_name() -> None:
     assert dumped["detector"] == "people"
     assert Surveillance.model_validate(yaml.safe_load(yaml.safe_dump(dumped))).model_dump() == pipeline.model_dump()
     assert Surveillance.model_validate_json('{"detector": "people"}').detector.name == "people"
-    assert Surveillance().models() == ["motion"]
+    assert Surveillance().models() == ["person-vehicle"]
+    assert Traffic().models() == ["person-vehicle", "motion"]
     assert Surveillance().enabled_rules() == []
 
 
@@ -181,7 +183,7 @@ def test_the_schema_is_for_editors() -> None:
     detector = schema["properties"]["detector"]
     assert detector["anyOf"][0] == {"type": "string"}
     assert detector["anyOf"][1]["required"] == ["fuse"]
-    assert detector["default"] == "motion"
+    assert detector["default"] == "person-vehicle"
     assert schema["additionalProperties"] is False
     assert all(field.get("description") for field in schema["properties"].values())
 

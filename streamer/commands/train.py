@@ -9,13 +9,19 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from streamer.commands.detection import train_detector
 from streamer.errors import InputError
+from streamer.training.detectionrecipe import is_detection
 from streamer.training.frames import Progress
 from streamer.training.recipe import Recipe, load_recipe
 
 
 def train(given: argparse.Namespace) -> None:
     """Train, and say what came of it."""
+    if is_detection(given.recipe):
+        _heavy()
+        train_detector(given)
+        return
     if given.folds is not None and not 2 <= given.folds <= 50:
         raise InputError(f"train: --folds must be 2 to 50, got {given.folds}")
     recipe = load_recipe(given.recipe, given.set)

@@ -21,7 +21,7 @@ from streamer.inference.picture import Picture
 from streamer.inference.runtimes import Plan
 from streamer.inference.runtimes.stepper import open_stepper
 from streamer.inference.settings import ModelSpec
-from streamer.models.card import Card
+from streamer.models.card import STREAMING, Card
 from streamer.models.registry import MOTION
 from streamer.models.transforms import fit
 from streamer.types import Scores
@@ -83,15 +83,12 @@ class LoadedBehaviour:
     """A streaming network with its memory of every camera.
 
     Raises:
-        ModelError: the card says no time grid, or the file is not the step that it promises.
+        ModelError: another family, a missing library, or one that refuses the file.
     """
 
     def __init__(self, spec: ModelSpec, card: Card, plan: Plan):
-        if spec.file == MOTION or card.family != "streaming" or card.fps is None:
-            raise ModelError(
-                f"model {spec.name}: family {card.family!r} at {card.fps} frames a second is no streaming model; its "
-                "card must say family `streaming` and at which `fps` it was trained"
-            )
+        if spec.file == MOTION or card.family != STREAMING or card.fps is None:
+            raise ModelError(f"model {spec.name}: family {card.family!r} is no streaming model")
         self.plan = plan
         self._card = card
         self._stepper = open_stepper(spec.file, card, plan)

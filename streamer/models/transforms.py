@@ -19,42 +19,42 @@ from streamer.models.opencv import opencv
 Pixels = NDArray[np.uint8]
 
 
-def fit(pixels: Pixels, spec: Input) -> Pixels:
+def fit(pixels: Pixels, input: Input) -> Pixels:
     """A picture at the model's size.
 
     Args:
         pixels: uint8 (H, W, 3) RGB.
-        spec: the card's input; `fit` says how, `pad` fills what a letterbox leaves.
+        input: the card's input; `fit` says how, `pad` fills what a letterbox leaves.
 
     Returns:
         uint8 (height, width, 3) RGB; the very same array where nothing had to be done.
     """
-    box = Letterbox.fit((pixels.shape[1], pixels.shape[0]), (spec.width, spec.height))
-    if spec.fit == "stretch" or (box.width, box.height) == (spec.width, spec.height):
-        return _resize(pixels, spec.width, spec.height)
-    out = np.full((spec.height, spec.width, 3), spec.pad, np.uint8)
+    box = Letterbox.fit((pixels.shape[1], pixels.shape[0]), (input.width, input.height))
+    if input.fit == "stretch" or (box.width, box.height) == (input.width, input.height):
+        return _resize(pixels, input.width, input.height)
+    out = np.full((input.height, input.width, 3), input.pad, np.uint8)
     out[: box.height, : box.width] = _resize(pixels, box.width, box.height)
     return out
 
 
-def normalise(pixels: Pixels, spec: Input, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+def normalise(pixels: Pixels, input: Input, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Pictures of the model's size as its numbers: (value x scale - mean) / std, planes, in the card's color order.
 
     Args:
         pixels: uint8 (N, height, width, 3) RGB, as `fit` gives them.
-        spec: the card's input.
+        input: the card's input.
         out: float32 (N, 3, height, width) to write into, if any.
 
     Returns:
         float32 (N, 3, height, width).
     """
-    order = (0, 1, 2) if spec.color == "RGB" else (2, 1, 0)
+    order = (0, 1, 2) if input.color == "RGB" else (2, 1, 0)
     shape = (pixels.shape[0], 3, *pixels.shape[1:3])
     if out is None:
         out = np.empty(shape, np.float32)
     for plane, channel in enumerate(order):
-        gain = np.float32(spec.scale / spec.std[plane])
-        offset = np.float32(-spec.mean[plane] / spec.std[plane])
+        gain = np.float32(input.scale / input.std[plane])
+        offset = np.float32(-input.mean[plane] / input.std[plane])
         np.multiply(pixels[..., channel], gain, out=out[:, plane])
         out[:, plane] += offset
     return out

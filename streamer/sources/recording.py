@@ -62,6 +62,10 @@ class Recording:
         """Mean frames a second by what the container says; an estimate."""
         self.duration_s = self._duration()
         """Length in seconds by what the container says; an estimate; 0.0 if it does not say."""
+        self.promised = int(stream.frames or 0)
+        """Pictures by what the container says; 0 if it does not say."""
+        self.sounds = len(self._container.streams.audio)
+        """Tracks of sound."""
 
     def pictures(self) -> Iterator[tuple[float, Any]]:
         """(seconds from the first picture, av.VideoFrame) in order of time; ends with what there is (see `fault`)."""

@@ -33,7 +33,7 @@ class Degrade:
         x = self._color(images / 255)
         x = self._light(x, dark)
         x = self._noise(self._blur(x), dark)
-        return self._code(x * 255).clamp(0, 255).round()
+        return self.code(x * 255).clamp(0, 255).round()
 
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, device=self._device, generator=self._random)
@@ -80,7 +80,8 @@ class Degrade:
         lift = (0.5 / x.mean((1, 2, 3)).clamp(min=0.1)).clamp(1, 3)
         return (x * _each(torch.where(dark & (self._uniform(n) < 0.5), lift, 1.0))).clamp(0, 1)
 
-    def _code(self, x: Tensor) -> Tensor:
+    def code(self, x: Tensor) -> Tensor:
+        """Block coding alone, of pictures 0-255; more than half are left as they are."""
         n, channels, height, width = x.shape
         coarse = torch.where(self._uniform(n) < 0.45, 8 + 45 * self._uniform(n) ** 2, 0.0)
         blocks = x.view(n, channels, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)

@@ -71,6 +71,8 @@ class Recipe(Part):
     anchor: float = Field(1.0, ge=0, description="Pull of all weights to the start, a step, in learning rates.")
     turned: float = Field(0.12, ge=0, le=1, description="Share of pictures turned by a quarter.")
     ema: float = Field(0.999, gt=0, lt=1, description="Decay a step of the averaged weights, which are kept.")
+    share: float = Field(1.0, gt=0, le=1, description="Of the way from the start to what was learned: what is kept.")
+    backbone: bool = Field(True, description="Whether the backbone learns, too; without it, a step costs half.")
     seed: int = Field(0, ge=0, lt=2**31)
     license: str = ""
     source: str = ""

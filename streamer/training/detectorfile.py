@@ -30,17 +30,22 @@ def write_detector(net: Yolox, recipe: Recipe, made_from: str, out: Path) -> Non
     """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         plain = Path(folder) / "plain.onnx"
-        with warnings.catch_warnings():
-            # the exporter of plain traces: the newer one needs onnxscript, and makes graphs that import cannot read
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                Served(net).eval(),
-                (torch.zeros(1, 3, recipe.side, recipe.side),),
-                str(plain),
-                input_names=["images"],
-                output_names=["output"],
-                opset_version=_OPSET,
-                dynamo=False,
-            )
+        write_plain(net, (recipe.side, recipe.side), plain)
         import_file(plain, out, Origin("yolox", recipe.labels, license=recipe.license, source=recipe.source))
     write_card(out, load_card(out).model_copy(update={"made_from_sha256": made_from, "architecture": "yolox-nano"}))
+
+
+def write_plain(net: Yolox, size: tuple[int, int], path: Path) -> None:
+    """ONNX of (height, width) at batch 1, as YOLOX itself exports it: what `models import` takes."""
+    with warnings.catch_warnings():
+        # the exporter of plain traces: the newer one needs onnxscript, and makes graphs that import cannot read
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Served(net).eval(),
+            (torch.zeros(1, 3, *size),),
+            str(path),
+            input_names=["images"],
+            output_names=["output"],
+            opset_version=_OPSET,
+            dynamo=False,
+        )

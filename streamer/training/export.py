@@ -6,17 +6,20 @@ step of both in the same run. A float32 file that is not the same is not written
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from streamer.errors import InputError, ModelError
-from streamer.models.card import Card, write_card
+from streamer.models.card import Card, load_card, write_card
 from streamer.models.nets.saved import load
-from streamer.training import parity
+from streamer.training import openvinofile, parity
 from streamer.training.parity import Parity
+from streamer.training.quantize import quantize
 from streamer.training.stepfile import write_onnx
-from streamer.training.steppers import OnnxStepper, Stepper, TorchStepper
+from streamer.training.steppers import OnnxStepper, OpenVinoStepper, Stepper, TorchStepper
 
 Target = Literal["onnx", "openvino", "tensorrt"]
 _SPEEDS = (1, 8)
@@ -63,55 +66,127 @@ def export(path: Path, to: Target | str, out: Path, int8: bool = False, calibrat
 
     Args:
         path: a .safetensors file that training wrote.
-        to: `onnx`, `openvino` (an .xml with its .bin) or `tensorrt` (an engine cache beside an .onnx).
+        to: `onnx`: the model file that the daemon runs, with its card. `openvino`: an .xml with its .bin, for other
+            programs; the card is in its `rt_info`. `tensorrt`: the ONNX file again, proven in ONNX Runtime's TensorRT
+            provider, with the engines that it built in a folder beside it.
         out: where.
-        int8: weights and activations in 8 bits, by NNCF.
+        int8: weights and activations in 8 bits, by NNCF; not with `tensorrt`.
         calibrate: folder of clips, for int8.
 
     Raises:
         InputError: options that do not go together.
         ModelError: the file cannot be exported, or the result does not say the same.
     """
-    if to not in get_args(Target):
-        raise InputError(f"export: --to must be one of {', '.join(get_args(Target))}, got {to!r}")
-    if not out.parent.is_dir():
-        raise InputError(f"export: --out: the folder {out.parent} does not exist")
+    _check_options(to, out, int8, calibrate)
     import torch
 
     net, card = load(path)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the runtimes that it is compared with
+    draft = out.with_name(f".{out.stem}.draft{out.suffix}")
+    plain = out.with_name(f".{out.stem}.plain.onnx")
     try:
-        return _export_onnx(net, card, path, out)
+        card = write_onnx(net, card, plain)
+        made = _MAKERS[str(to)](_Plain(net, card, path, plain, out), draft, calibrate if int8 else None)
+        _keep(draft, out)
     finally:
         torch.set_num_threads(threads)
+        for file in (*_files(draft), plain):
+            file.unlink(missing_ok=True)
+    return made
 
 
-def _export_onnx(net: Any, card: Card, path: Path, out: Path) -> Report:
-    draft = out.with_name(f".{out.stem}.unproven.onnx")
-    try:
-        card = write_onnx(net, card, draft)
-        stepper = OnnxStepper(draft, card)
-        found = _prove(net, card, stepper)
-        report = _report(
-            out, "float32", found, (path, "torch", TorchStepper(net)), (draft, "ONNX Runtime", stepper), card
-        )
-        write_card(draft, with_report(card, report))
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """What every form is made from: the net, and its step in float32 as ONNX."""
+
+    net: Any
+    card: Card
+    path: Path
+    file: Path
+    out: Path
+
+    def compared(self, after: tuple[Path, str, Stepper], int8: bool) -> Report:
+        """Prove the other form, and time it beside what it replaces."""
+        stepper = after[2]
+        batches = parity.schedule()
+        found = parity.compare(parity.reference_of(self.net, self.card, batches), stepper, self.card, batches)
+        if not (found.same or int8):
+            raise ModelError(
+                f"export: the exported model differs from its net: {found}; less than {parity.TOLERANCE:g} and no "
+                "other answer is asked of float32. Nothing was written"
+            )
+        before: tuple[Path, str, Stepper] = (self.path, "torch", TorchStepper(self.net))
+        if int8 or after[1] != _ORT:
+            before = (self.file, f"{_ORT} float32", OnnxStepper(self.file, self.card))
+        return _report(self.out, "int8" if int8 else "float32", found, before, after, self.card)
+
+
+def _to_onnx(plain: _Plain, draft: Path, calibrate: Path | None) -> Report:
+    if calibrate is None:
+        shutil.copyfile(plain.file, draft)
+    else:
+        quantize(plain.file, plain.card, calibrate, draft)
+    report = plain.compared((draft, _ORT, OnnxStepper(draft, plain.card)), calibrate is not None)
+    write_card(draft, with_report(plain.card, report))
+    load_card(draft, "behaviour")
     return report
 
 
-def _prove(net: Any, card: Card, stepper: Stepper) -> Parity:
-    batches = parity.schedule()
-    found = parity.compare(parity.reference_of(net, card, batches), stepper, card, batches)
-    if not found.same:
-        raise ModelError(
-            f"export: the exported model differs from its net: {found}; less than {parity.TOLERANCE:g} and no other "
-            "answer is asked of float32. Nothing was written"
-        )
-    return found
+def _to_openvino(plain: _Plain, draft: Path, calibrate: Path | None) -> Report:
+    source = plain.file
+    if calibrate is not None:
+        source = draft.with_suffix(".onnx")
+        quantize(plain.file, plain.card, calibrate, source)
+    try:
+        openvinofile.convert(source, plain.card, draft)
+        report = plain.compared((draft, "OpenVINO", OpenVinoStepper(draft, plain.card)), calibrate is not None)
+        openvinofile.convert(source, with_report(plain.card, report), draft)
+    finally:
+        if calibrate is not None:
+            source.unlink(missing_ok=True)
+    return report
+
+
+def _to_tensorrt(plain: _Plain, draft: Path, calibrate: Path | None) -> Report:
+    engines = plain.out.with_suffix(".engines")
+    options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(engines)}
+    shutil.copyfile(plain.file, draft)
+    report = plain.compared((draft, "TensorRT", OnnxStepper(draft, plain.card, "tensorrt", options)), False)
+    write_card(draft, with_report(plain.card, report))
+    return report
+
+
+_ORT = "ONNX Runtime"
+_MAKERS: dict[str, Callable[[_Plain, Path, Path | None], Report]] = {
+    "onnx": _to_onnx,
+    "openvino": _to_openvino,
+    "tensorrt": _to_tensorrt,
+}
+_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".onnx"}
+
+
+def _check_options(to: str, out: Path, int8: bool, calibrate: Path | None) -> None:
+    if to not in _MAKERS:
+        raise InputError(f"export: --to must be one of {', '.join(_MAKERS)}, got {to!r}")
+    if out.suffix != _SUFFIXES[to]:
+        raise InputError(f"export: --out must end in {_SUFFIXES[to]} for --to {to}, got {out}")
+    if not out.parent.is_dir():
+        raise InputError(f"export: --out: the folder {out.parent} does not exist")
+    if int8 and to == "tensorrt":
+        raise InputError("export: --int8 is for onnx and openvino; TensorRT calibrates in a way of its own")
+    if int8 and calibrate is None:
+        raise InputError("export: --int8 needs --calibrate FOLDER, clips as they are in use (20 or more)")
+    if calibrate is not None and not int8:
+        raise InputError("export: --calibrate is for --int8")
+    if calibrate is not None and not calibrate.exists():
+        raise InputError(f"export: --calibrate {calibrate}: no such folder")
+
+
+def _keep(draft: Path, out: Path) -> None:
+    """The weights first: an .xml without its .bin is nothing."""
+    for source, place in reversed(list(zip(_files(draft), _files(out), strict=True))):
+        source.replace(place)
 
 
 def _report(

@@ -5,10 +5,12 @@ Called by `session`; the export proves that the ONNX file says what the net says
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from streamer import log
 from streamer.models.nets.saved import card_for, save
 from streamer.training.export import export
 from streamer.training.recipe import Recipe
@@ -17,6 +19,9 @@ from streamer.training.validation import Judged, truth_of
 
 _FIGURES = ("accuracy", "precision", "recall", "f1", "auroc", "ece")
 """Those of the target label that the card tells at a glance; all are in its `training`."""
+
+_EXPORTERS = ("onnx", "onnxruntime")
+logger = log.get(__name__)
 
 
 def write_model(run: Run, recipe: Recipe, net: Any, metrics: dict[str, Any], thresholds: dict[str, float]) -> None:
@@ -42,6 +47,13 @@ def write_model(run: Run, recipe: Recipe, net: Any, metrics: dict[str, Any], thr
     )
     path = run.path(MODEL)
     save(net, card, path)
+    missing = [name for name in _EXPORTERS if find_spec(name) is None]
+    if missing:  # a rented GPU often has torch and nothing else: hours of training must not end in an error
+        logger.warning(
+            "train: %s is not written, for %s is not installed here; elsewhere: streamer export %s --to onnx",
+            run.path(EXPORTED), " and ".join(missing), path,
+        )  # fmt: skip
+        return
     export(path, "onnx", run.path(EXPORTED))
 
 

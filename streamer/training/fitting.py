@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from streamer.errors import InputError
-from streamer.models.nets.yolox import Yolox
+from streamer.models.nets.yolox import Yolox, joined
 from streamer.training.assign import Anchors, detection_loss, staying_loss
 from streamer.training.degrade import Degrade
-from streamer.training.scenery import Scenery
+from streamer.training.scenery import Batch, Scenery
 
 _SHAPES = (0.62, 0.77, 0.62, 1.0)
 """Heights of the inputs that batches take turns with, in widths: 16:9 twice, 4:3, square."""
@@ -43,6 +43,8 @@ class FitSettings:
     anchor: float = 1.0
     turned: float = 0.12
     ema: float = 0.999
+    backbone: bool = True
+    share: float = 1.0
     seed: int = 0
 
 
@@ -70,57 +72,81 @@ def fit(
     Raises:
         InputError: the loss is no number.
     """
-    device, seed = scenery.device, settings.seed
-    degrade, before = Degrade(device, seed), _frozen(net, device)
-    net.to(device).train().requires_grad_(True)
-    learned = list(net.parameters())
-    origin, average = ([value.detach().clone() for value in learned] for _ in range(2))
-    optimizer = torch.optim.AdamW(learned, lr=settings.learning_rate, weight_decay=0.0, foreach=True)
+    device = scenery.device
+    learner, degrade = _Learner(net, device, settings), Degrade(device, settings.seed)
     anchors = {canvas: Anchors.of(canvas, device) for canvas in {_canvas(i, settings.side) for i in range(4)}}
     losses: list[float] = []
     total, count, step, began = torch.zeros((), device=device), 0, 0, time.monotonic()
     told_at = began
     while (part := _part(step, time.monotonic() - began, settings)) < 1:
-        rate = settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * _fall(part)
-        optimizer.param_groups[0]["lr"] = rate
         canvas = _canvas(step, settings.side)
         with torch.no_grad():
             batch = scenery.compose(settings.batch_size, canvas, weights, settings.turned)
-            spoiled, said = degrade(batch.images), before(batch.images)
-        out = net(spoiled)
-        loss, found = detection_loss(out, batch.boxes, batch.classes, anchors[canvas])
-        loss = loss + settings.stay * staying_loss(out, said, found)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learned, _CLIP, foreach=True)
-        optimizer.step()
+        loss = learner.loss(batch, degrade(batch.images), anchors[canvas])
+        learner.learn(loss, settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * _fall(part))
         step, count, total = step + 1, count + 1, total + loss.detach()
-        with torch.no_grad():
-            torch._foreach_lerp_(learned, origin, rate * settings.anchor)
-            torch._foreach_lerp_(average, learned, 1 - min(settings.ema, (1 + step) / (10 + step)))
         if time.monotonic() - told_at > _TELL_S:
             losses.append(_mean(total, count, step))
             told(f"step {step}, {part:.0%}, loss {losses[-1]:.3f}, {time.monotonic() - began:.0f} s")
-            keep(_state(net, average))
+            keep(learner.state())
             total, count, told_at = torch.zeros((), device=device), 0, time.monotonic()
     if count:
         losses.append(_mean(total, count, step))
-    net.load_state_dict(_state(net, average))
+    net.load_state_dict(learner.state(settings.share))
     net.eval()
     told(f"{step} steps in {time.monotonic() - began:.0f} s, loss {losses[-1]:.3f}")
     return losses
 
 
-def _frozen(net: Yolox, device: torch.device) -> Yolox:
-    copy = Yolox(net.settings)
-    copy.load_state_dict(net.state_dict())
-    copy.to(device).eval().requires_grad_(False)
-    return copy
+class _Learner:
+    """The network that learns, as it was before, and the average of what it has been."""
 
+    def __init__(self, net: Yolox, device: torch.device, settings: FitSettings):
+        self._settings = settings
+        self._before = Yolox(net.settings)
+        self._before.load_state_dict(net.state_dict())
+        self._before.to(device).eval().requires_grad_(False)
+        self._net = net.to(device).train().requires_grad_(True)
+        if not settings.backbone:
+            for parameter in net.backbone_parameters():
+                parameter.requires_grad_(False)
+        named = {name: value for name, value in net.named_parameters() if value.requires_grad}
+        self._names, self._learned = list(named), list(named.values())
+        self._origin = [value.detach().clone() for value in self._learned]
+        self._average = [value.detach().clone() for value in self._learned]
+        self._optimizer = torch.optim.AdamW(self._learned, lr=settings.learning_rate, weight_decay=0.0, foreach=True)
+        self._steps = 0
 
-def _state(net: Yolox, values: list[Tensor]) -> dict[str, Tensor]:
-    names = [name for name, _ in net.named_parameters()]
-    return {**net.state_dict(), **{name: value.clone() for name, value in zip(names, values, strict=True)}}
+    def loss(self, batch: Batch, spoiled: Tensor, anchors: Anchors) -> Tensor:
+        """Of one batch."""
+        with torch.no_grad():
+            if self._settings.backbone:
+                said = self._before(batch.images)
+            else:  # the features are the same ones, so what was before is asked about the spoiled picture
+                features = self._net.backbone(spoiled)
+                said = joined(self._before.heads_of(features))
+        out = self._net(spoiled) if self._settings.backbone else joined(self._net.heads_of(features))
+        loss, found = detection_loss(out, batch.boxes, batch.classes, anchors)
+        return loss + self._settings.stay * staying_loss(out, said, found)
+
+    def learn(self, loss: Tensor, rate: float) -> None:
+        """One step, the pull to the start, and the average."""
+        self._optimizer.param_groups[0]["lr"] = rate
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._learned, _CLIP, foreach=True)
+        self._optimizer.step()
+        self._steps += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(self._learned, self._origin, rate * self._settings.anchor)
+            fresh = 1 - min(self._settings.ema, (1 + self._steps) / (10 + self._steps))
+            torch._foreach_lerp_(self._average, self._learned, fresh)
+
+    def state(self, share: float = 1.0) -> dict[str, Tensor]:
+        """The network's values, averaged; at a share below 1, so much of the way from the start to them."""
+        values = (begin.lerp(now, share) for begin, now in zip(self._origin, self._average, strict=True))
+        averaged = dict(zip(self._names, values, strict=True))
+        return {**self._net.state_dict(), **averaged}
 
 
 def _mean(total: Tensor, count: int, step: int) -> float:

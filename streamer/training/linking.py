@@ -91,7 +91,8 @@ def _write(track: _Track, labels: list[tuple[list[tuple[int, Boxes]], list[Boxes
     numbers = sorted(track.seen)
     sure = np.array([track.seen[number][1] for number in numbers])
     moving_past = sure.max() > 0.6 and (sure > 0.5).sum() >= 2 and len(numbers) >= 4
-    vouched = moving_past or (len(numbers) >= 10 and sure.mean() > 0.35)
+    # what always stands there needs a sure sight, too: a blanket is a weak person for hours
+    vouched = moving_past or (len(numbers) >= 10 and sure.mean() > 0.35 and sure.max() > 0.6)
     label = int(track.mass.argmax())
     for at, number in enumerate(numbers):
         box, score = track.seen[number]

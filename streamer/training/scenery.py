@@ -138,15 +138,20 @@ class Scenery:
     ) -> Tensor:
         x, y, inside = placing.source(canvas, self.sizes[which])
         out = torch.full((len(which), 3, *canvas), float(_PAD), device=self.device)
-        # every size of each picture, although one is used: to pick first would make the host wait for the device
         for number, pictures in enumerate(self._levels):
             rows, columns = pictures.shape[2] * 2**number, pictures.shape[3] * 2**number
             grid = torch.stack([x / columns * 2 - 1, y / rows * 2 - 1], dim=-1)
-            seen = functional.grid_sample(pictures[which].float(), grid, padding_mode="border", align_corners=False)
-            level = (scale <= _SHRUNK[number - 1] if number else scale > 0) & (scale > _SHRUNK[number])
-            out = torch.where(level.view(-1, 1, 1, 1), seen, out)
+            fits = (scale <= _SHRUNK[number - 1] if number else scale > 0) & (scale > _SHRUNK[number])
+            if self.device.type == "cpu":
+                out[fits] = _sampled(pictures[which[fits]], grid[fits])
+            else:  # every size of each picture, although one is used: to pick first would make the host wait
+                out = torch.where(fits.view(-1, 1, 1, 1), _sampled(pictures[which], grid), out)
         shown = inside & _within(region, canvas, self.device)
         return torch.where(shown[:, None], out, float(_PAD))
+
+
+def _sampled(pictures: Tensor, grid: Tensor) -> Tensor:
+    return functional.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,11 +150,11 @@ def train_on(
         if recipe.adapter.kind == "lora":
             adapters.melt(net)
         judged = judge(net, held, recipe, trainer.shape, crew) if held else sets.judged
-    at = trainer.position
-    trained = Trained(folder, judged, sets.skipped, at.epoch, at.best_epoch + 1)
-    if crew.first:
-        _write(run, recipe, net, trained)
-    crew.wait()
+        at = trainer.position
+        trained = Trained(folder, judged, sets.skipped, at.epoch, at.best_epoch + 1)
+        if crew.first:
+            _write(run, recipe, net, trained)
+        crew.wait()
     return trained
 
 

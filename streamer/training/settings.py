@@ -141,7 +141,6 @@ class MachineSettings(Section):
     deterministic: bool = Field(True, description="Only algorithms that repeat bit by bit; slower on some GPUs.")
     workers: int = Field(0, ge=0, le=64, description="Processes that read clips; 0: the training itself reads.")
     threads: int | None = Field(None, ge=1, le=256, description="CPU threads of torch; null: as many as it takes.")
-    sync_norms: bool = Field(False, description="Several GPUs share batch normalization's statistics.")
     checkpoint_steps: int = Field(50, ge=1, description="A checkpoint is written every so many steps and each epoch.")
 
 

@@ -21,18 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from streamer import log
-from streamer.errors import InputError, StreamerError
-from streamer.models.nets.build import build
+from streamer.errors import ConfigError, InputError, StreamerError
 from streamer.training.distributed import Crew, device_of
 from streamer.training.figures import recall_at
-from streamer.training.journal import read_log
 from streamer.training.recipe import Recipe, load_recipe
 from streamer.training.run import LOG
 from streamer.training.session import Trained, data_of, frames_of, train
-from streamer.training.space import Range, TuneSettings
+from streamer.training.space import TuneSettings
+from streamer.training.trial import Epochs, as_changes, optuna_or_error, step_ms, storage, suggest
 from streamer.training.validation import truth_of
 
 logger = log.get(__name__)
@@ -40,7 +38,6 @@ DATABASE, BEST, LOCK = "tune.db", "best.json", "tune.lock"
 _STUDY = "streamer"
 _KILLED = "killed"
 """A trial whose process ended with it; another one goes on in its place and it does not count."""
-_STEPS, _WARM = 30, 5
 
 Say = Callable[[str], None]
 
@@ -58,6 +55,8 @@ class Best:
     changes: Mapping[str, Any]
     """Keys of the recipe and their values."""
     folder: Path
+    given: tuple[str, ...] = ()
+    """Changes of the recipe for all trials, as `--set` takes them."""
 
     def to_json(self, recipe: Path, settings: TuneSettings) -> dict[str, Any]:
         """Plain values, with the command that trains it again."""
@@ -69,7 +68,9 @@ class Best:
             "ms": round(self.ms, 3),
             "changes": dict(self.changes),
             "folder": str(self.folder),
-            "command": " ".join(["streamer train", str(recipe), *(f"--set '{it}'" for it in as_changes(self.changes))]),
+            "command": " ".join(
+                ["streamer train", str(recipe), *(f"--set '{it}'" for it in (*self.given, *as_changes(self.changes)))]
+            ),
         }
 
 
@@ -94,8 +95,8 @@ class Tuning:
         self.settings: TuneSettings = recipe.tune
         if recipe.split.fold is None or self.settings.folds > recipe.split.folds:
             raise InputError(f"tune: {path}: split.fold must be set and tune.folds at most {recipe.split.folds}")
-        self._recipe_with(self.settings.first())  # told now if a key does not exist
-        self._optuna = _optuna()
+        self._check_keys()
+        self._optuna = optuna_or_error()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,14 +136,22 @@ class Tuning:
             return None
         one = max(ended, key=lambda it: (it.value, -it.number))
         told = one.user_attrs
-        return Best(one.number, one.value, told["threshold"], told["ms"], one.params, self.folder / told["folder"])
+        return Best(
+            one.number,
+            one.value,
+            told["threshold"],
+            told["ms"],
+            one.params,
+            self.folder / told["folder"],
+            self._changes,
+        )
 
     def _open(self) -> None:
         optuna = self._optuna
-        storage = optuna.storages.RDBStorage(f"sqlite:///{(self.folder / DATABASE).absolute()}")
+        database = storage(optuna, self.folder / DATABASE)
         pruner = optuna.pruners.MedianPruner(self.settings.startup_trials, self.settings.warmup_epochs)
         self._study = optuna.create_study(
-            storage=storage, study_name=_STUDY, direction="maximize", load_if_exists=True, pruner=pruner
+            storage=database, study_name=_STUDY, direction="maximize", load_if_exists=True, pruner=pruner
         )
         self._study.sampler = optuna.samplers.TPESampler(
             seed=self._seed + len(self._study.trials), n_startup_trials=self.settings.startup_trials
@@ -173,7 +182,7 @@ class Tuning:
         """One trial; its outcome is in the database before the next begins."""
         states = self._optuna.trial.TrialState
         trial = self._study.ask()
-        changes = {key: _suggest(trial, key, them) for key, them in self.settings.space.items()}
+        changes = {key: suggest(trial, key, them) for key, them in self.settings.space.items()}
         if "folder" not in trial.user_attrs:
             trial.set_user_attr("folder", f"trial-{trial.number:04d}")
         head = f"trial {trial.number}: " + ", ".join(f"{key} {value}" for key, value in changes.items())
@@ -203,9 +212,10 @@ class Tuning:
         truth: list[Any] = []
         scores: list[Any] = []
         for i in range(self.settings.folds):
-            split = recipe.split.model_copy(update={"fold": (recipe.split.fold + i) % recipe.split.folds})
-            folder = self.folder / trial.user_attrs["folder"] / f"fold-{split.fold}"
-            watch = _Epochs(self._optuna, trial, folder / LOG, i * recipe.schedule.epochs)
+            number = ((recipe.split.fold or 0) + i) % recipe.split.folds
+            split = recipe.split.model_copy(update={"fold": number})
+            folder = self.folder / trial.user_attrs["folder"] / f"fold-{number}"
+            watch = Epochs(self._optuna, trial, folder / LOG, i * recipe.schedule.epochs)
             part = recipe.model_copy(update={"split": split})
             trained: Trained = train(part, folder, gathered, crew, resume=True, progress=watch)
             if trained.judged is None:
@@ -215,6 +225,14 @@ class Tuning:
         recall, threshold = recall_at(np.concatenate(truth), np.concatenate(scores), self.settings.false_rate)
         trial.set_user_attr("threshold", threshold)
         return recall
+
+    def _check_keys(self) -> None:
+        """Tell now if a key does not exist, or cannot have such a value. Raises ConfigError."""
+        for key, value in self.settings.first().items():
+            try:
+                self._recipe_with({key: value})
+            except ConfigError as error:
+                raise ConfigError([f"tune.space: {key} {value!r}: {fault}" for fault in error.faults]) from error
 
     def _recipe_with(self, values: Mapping[str, Any]) -> Recipe:
         return load_recipe(self.path, [*self._changes, *as_changes(values)])
@@ -230,66 +248,3 @@ class Tuning:
                     f"tune: another process searches in {self.folder}; wait for it, or take another"
                 ) from None
             yield
-
-
-class _Epochs:
-    """Tells Optuna how each epoch went, and gives a trial up that falls behind; a `Progress` of the training.
-
-    The figure is the AUROC: recall at a rate moves in steps of a clip, and would be told by chance in early epochs.
-    """
-
-    def __init__(self, optuna: Any, trial: Any, path: Path, before: int):
-        self._optuna, self._trial, self._path, self._before = optuna, trial, path, before
-        self._size = -1
-        self._told = 0
-
-    def __call__(self, task: str, done: float, total: float) -> None:
-        if task != "train" or not self._path.is_file() or self._path.stat().st_size == self._size:
-            return
-        self._size = self._path.stat().st_size
-        rows = [row for row in read_log(self._path) if "val_auroc" in row]
-        for row in rows[self._told :]:
-            self._trial.report(row["val_auroc"], self._before + int(row["epoch"]))
-        if len(rows) > self._told and self._trial.should_prune():
-            raise self._optuna.TrialPruned(f"AUROC {rows[-1]['val_auroc']:.3f} after epoch {int(rows[-1]['epoch'])}")
-        self._told = len(rows)
-
-
-def as_changes(values: Mapping[str, Any]) -> list[str]:
-    """As `--set` takes them."""
-    return [f"{key}={json.dumps(value)}" for key, value in values.items()]
-
-
-def step_ms(recipe: Recipe) -> float:
-    """CPU milliseconds that a step of a recipe's net takes for one camera, on one thread: the median of some."""
-    net = build(recipe.net, "none").eval()
-    frame = torch.zeros(1, 3, recipe.net.height, recipe.net.width)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            state, spent = net.initial_state(1), []
-            for _ in range(_WARM + _STEPS):
-                begun = time.process_time()
-                _, state = net.step(frame, state)
-                spent.append(time.process_time() - begun)
-    finally:
-        torch.set_num_threads(threads)
-    return float(np.median(spent[_WARM:])) * 1000
-
-
-def _suggest(trial: Any, key: str, them: Any) -> Any:
-    if not isinstance(them, Range):
-        return trial.suggest_categorical(key, them)
-    if them.whole:
-        return trial.suggest_int(key, them.low, them.high, step=them.step or 1, log=them.log)
-    return trial.suggest_float(key, them.low, them.high, step=them.step, log=them.log)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError('tune: needs Optuna, which is not installed; pip install "streamer[train]"') from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna

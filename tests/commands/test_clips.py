@@ -17,7 +17,7 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Films that get brighter than the model's threshold, and films that end before."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("streamer.log.setup", lambda *args, **kwargs: None)
-    stepping(Path("light.onnx"))
+    stepping(Path("light.onnx"), thresholds={"bright": 0.7})
     for label, seconds in (("bright", 4.6), ("dark", 1.2)):
         for source in ("a", "b", "c"):
             folder = Path("clips") / label / f"{source}-{label}"

@@ -14,7 +14,6 @@ from streamer.models.card import Card, Head, Input
 from streamer.training.samples import Sample
 from streamer.training.stream import Scored, Streamed
 
-
 STATE = ({"name": "memory", "shape": (1,)},)
 
 

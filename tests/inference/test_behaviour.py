@@ -214,20 +214,14 @@ def test_threads_that_ask_for_the_same_cameras_take_turns(plain):
     assert steps
 
 
-def test_what_is_no_streaming_model_is_refused(tmp_path, file):
-    slow = stepping(tmp_path / "timeless.onnx", fps=None)
-    with pytest.raises(ModelError, match="at None frames a second is no streaming model"):
-        opened(slow)
-    with pytest.raises(ModelError, match="family 'clip'"):
-        opened(stepping(tmp_path / "clip.onnx", family="clip"))
+def test_what_is_no_streaming_model_is_refused(file):
     with pytest.raises(ModelError, match="runs no streaming model"):
         opened(file, "builtin")
     with pytest.raises(ModelError, match="no streaming model"):
         LoadedBehaviour(ModelSpec("m", "motion"), load_card(file), Plan("onnxruntime"))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_file_that_is_not_what_its_card_promises_is_refused(tmp_path, runtime):
+def test_a_file_that_is_not_what_its_card_promises_is_refused(tmp_path):
     file = stepping(tmp_path / "odd.onnx", state=({"name": "memory", "shape": (1,)},))
-    with pytest.raises(ModelError, match=r"promises a step from frame, memory to scores, memory_next; the file has"):
-        opened(file, runtime)
+    with pytest.raises(ModelError, match="the file lacks input memory"):
+        load_card(file)

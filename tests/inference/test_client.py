@@ -15,6 +15,7 @@ from streamer.inference import generation
 from streamer.inference.client import Models
 from streamer.inference.settings import InferenceSettings, ModelSpec
 from streamer.metrics import Metrics
+from streamer.models.card import load_card, write_card
 from streamer.models.detector import Overrides
 from streamer.models.importer import Origin, import_file
 from streamer.supervisor import Restarts
@@ -490,6 +491,8 @@ async def test_a_reload_of_other_models_lets_the_memory_be(watched):
 
 
 async def test_a_model_of_a_task_that_nobody_asks_for_is_refused(tmp_path):
-    file = stepping(tmp_path / "odd.onnx", task="embedding")
+    file = stepping(tmp_path / "odd.onnx")
+    card = load_card(file).model_copy(update={"task": "embedding", "family": "faces"})
+    write_card(file, card)
     with pytest.raises(ModelError, match="its task is embedding; pipelines ask models of detection and behaviour"):
         Site([ModelSpec("odd", file)], {})

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from streamer.models.card import Card, Head, Input, State, write_card
+from streamer.models.card import Card, Input, write_card
+from streamer.models.step import Head, State
 
 LABELS = ("dark", "bright")
 SIZE = 16

@@ -10,8 +10,17 @@ from safetensors.numpy import load_file, save_file
 
 from streamer.errors import ModelError
 from streamer.models import onnxfile
-from streamer.models.card import KEY, Card, Input, load_card, write_card
+from streamer.models.card import KEY, Card, Head, Input, State, load_card, write_card
+from tests.models.stepping import SIZE, stepping
 from tests.models.tiny import LABELS, tiny_yolox
+
+
+def stepping_state():
+    return (
+        State(name="mean", shape=(1,)),
+        State(name="count", shape=(1, 1)),
+        State(name="map", shape=(3, SIZE, SIZE)),
+    )
 
 
 def card(**changes):
@@ -166,3 +175,75 @@ def test_bytes_go_in_as_they_are(change):
     assert Input(width=64, height=64, layout="pixels").color == "RGB"
     with pytest.raises(ValueError, match="layout pixels"):
         Input(width=64, height=64, layout="pixels", **change)
+
+
+STEP = {
+    "task": "behaviour",
+    "family": "streaming",
+    "labels": ("dark", "bright"),
+    "heads": (Head(name="light", labels=("dark", "bright")),),
+    "input": Input(width=16, height=16),
+    "state": (State(name="mean", shape=(1,)), State(name="map", shape=(3, 16, 16), dtype="float16")),
+    "fps": 5.0,
+}
+
+
+def test_what_a_streaming_card_knows():
+    made = Card(**STEP)
+    assert made.state_bytes == 4 + 2 * 3 * 16 * 16
+    assert (made.warm_frames, made.thresholds, made.training, made.gmacs, made.parameters) == (1, {}, {}, None, None)
+    assert Card.model_validate_json(made.model_dump_json()) == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"fps": None}, "fps is needed"),
+        ({"labels": ("dark", "light")}, "labels must be those of all heads in order, dark, bright; got dark, light"),
+        ({"heads": ()}, "labels must be those of all heads"),
+        ({"state": (State(name="a", shape=(1,)),) * 2}, "state names must differ"),
+        ({"state": (State(name="frame", shape=(1,)),)}, "state names must differ, also from frame and scores"),
+        ({"state": (State(name="a", shape=(1,)), State(name="a_next", shape=(1,)))}, "state names must differ"),
+        ({"thresholds": {"fight": 0.5}}, "thresholds: fight is not among the labels dark, bright"),
+        ({"thresholds": {"dark": 1.5}}, "thresholds are probabilities from 0 to 1"),
+        ({"warm_frames": 0}, "warm_frames"),
+        ({"family": "yolox"}, "behaviour is of streaming"),
+        ({"task": "detection"}, "task detection cannot be of family 'streaming'"),
+        ({"input": Input(width=16, height=16, layout="pixels")}, "has layout planes, got pixels"),
+    ],
+)
+def test_a_streaming_card_that_contradicts_itself(changes, words):
+    with pytest.raises(ValueError, match=words):
+        Card(**{**STEP, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"input": Input(width=32, height=16)}, r"has input frame of shape .* the card says \('batch', 3, 16, 32\)"),
+        ({"state": (State(name="mean", shape=(1,)),)}, "has input count, map that the card does not know"),
+        ({"state": (*stepping_state(), State(name="more", shape=(1,)))}, "lacks input more"),
+        ({"state": (State(name="mean", shape=(2,)), *stepping_state()[1:])}, r"has input mean of shape"),
+        (
+            {"labels": ("a", "b", "c"), "heads": (Head(name="x", labels=("a", "b", "c")),), "thresholds": {}},
+            r"has output scores of shape .* the card says \('batch', 3\)",
+        ),
+    ],
+    ids=["size", "unknown", "missing", "shape", "labels"],
+)
+def test_a_streaming_card_that_contradicts_its_file(tmp_path, changes, words):
+    load_card(stepping(tmp_path / "good.onnx"))
+    with pytest.raises(ModelError, match=f"family streaming: the file {words}"):
+        load_card(stepping(tmp_path / "net.onnx", **changes))
+
+
+def test_a_step_with_a_fixed_batch_is_refused(tmp_path):
+    path = stepping(tmp_path / "net.onnx")
+    written = load_card(path)
+    model = onnx.load(str(path))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, str(path))
+    write_card(path, written)
+    with pytest.raises(ModelError, match="with a fixed batch of 1; export it with a free one"):
+        load_card(path)

@@ -15,10 +15,13 @@ import yaml
 from pipelines.surveillance import Surveillance
 from streamer.behaviour import Behaviour
 from streamer.camera import Camera
+from streamer.commands import preview
 from streamer.commands.video import play
 from streamer.config import load_site
 from streamer.errors import ConfigError, StreamerError
 from streamer.events import Event
+from streamer.inference.settings import analysis_box
+from streamer.models.card import Input
 from streamer.pipeline import Detector, Pipeline
 from streamer.replay import Report
 from streamer.rules.fight import Fight
@@ -172,6 +175,16 @@ def test_labels_thresholds_and_names_that_do_not_fit(folder: Path) -> None:
     load_site(site(folder, {"model": "light", "label": "dark", "min_score": 0.5}), "check")
 
 
+def test_pictures_are_large_enough_for_the_model_and_only_detectors_are_drawn(folder: Path) -> None:
+    loaded = load_site(site(folder), "check")
+    assert preview._models(loaded, "gate") == ["motion"]
+    width, height = preview._box(loaded, "gate")
+    assert width >= 28, "a picture of 16:9 that is 16 high is 28 wide"
+    assert height >= 16
+    assert analysis_box(Input(width=172, height=128, fit="stretch")) == (228, 306)
+    assert analysis_box(Input(width=172, height=128)) == (172, 128)
+
+
 # --- handles ---
 
 
@@ -210,8 +223,8 @@ def test_models_of_the_pipeline_and_of_its_rules_are_found() -> None:
     assert story.models() == ["d", "a", "b", "a"]
     assert story.detectors() == ["d"]
     assert story.model_dump(mode="json")["fight"]["model"] == "b"
-    assert Surveillance.model_validate({"fight": {}}).models() == ["motion", "fight"]
-    assert Surveillance().models() == ["motion"]
+    assert Surveillance.model_validate({"detector": "d", "fight": {}}).models() == ["d", "fight"]
+    assert Surveillance.model_validate({"detector": "d"}).models() == ["d"]
 
 
 async def test_all_are_asked_at_once_and_each_once() -> None:

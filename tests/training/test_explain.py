@@ -60,7 +60,7 @@ def test_a_time_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_label_with_a_threshold_is_explained(tmp_path: Path) -> None:
-    found = explain(stepping(tmp_path / "light.onnx"), lamp(tmp_path / "lamp.mp4"))
+    found = explain(stepping(tmp_path / "light.onnx", thresholds={"bright": 0.7}), lamp(tmp_path / "lamp.mp4"))
     assert (found.label, found.threshold) == ("bright", 0.7)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,14 +47,33 @@ def test_tensorboard_has_the_figures(tmp_path: Path) -> None:
     assert [(it.step, it.value) for it in events.Scalars("epoch/val_accuracy")] == [(2, 0.75)]
 
 
-def test_weights_and_biases_works_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+OFFLINE = """
+import sys
+from pathlib import Path
+from streamer.training.journal import Journal
+from tests.training.clips import recipe
+folder = Path(sys.argv[1])
+made = recipe(journal={"tensorboard": False, "wandb": "offline", "wandb_project": "toy"})
+it = Journal(folder, made, folder / "log.jsonl", 0)
+it.tell(1, "train", {"loss": 0.5})
+it.close()
+"""
+
+
+def test_weights_and_biases_works_without_a_network(tmp_path: Path, root: Path) -> None:
+    """In a process of its own: the library leaves a service and open sockets behind."""
     pytest.importorskip("wandb")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    it = journal(tmp_path, wandb="offline", wandb_project="toy")
-    it.tell(1, "train", {"loss": 0.5})
-    it.close()
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(root), "WANDB_SILENT": "true", "WANDB__SERVICE_WAIT": "90"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     assert b"train/loss" in next(run.glob("*.wandb")).read_bytes()
+    assert read_log(tmp_path / "log.jsonl")[0]["loss"] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_training_against_attacks_makes_the_net_harder_to_deceive(tmp_path: Path
     for kind in ("none", "fgsm"):
         attacked = {"kind": kind, "epsilon": 16.0, "share": 1.0}
         it = learner(plain(adversary=attacked, optimizer={"learning_rate": 0.01, "backbone_factor": 1.0}))
-        for step in range(25):
+        for step in range(45):
             it.learn(batch, 0, step)
         judge = learner(
             plain(adversary={"kind": "fgsm", "epsilon": 16.0, "share": 1.0}, optimizer={"learning_rate": 1e-9})

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,9 @@ Weights = dict[str, torch.Tensor]
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`killed` trains a tiny net on one thread."""
+def tiny_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`killed` trains a tiny net."""
     monkeypatch.setattr(trainer, "build", tiny)
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

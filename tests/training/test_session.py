@@ -14,6 +14,7 @@ import torch
 from streamer.errors import InputError
 from streamer.models.card import load_card
 from streamer.models.nets.saved import load
+from streamer.training import finish
 from streamer.training.distributed import Crew
 from streamer.training.frames import Clip
 from streamer.training.recipe import Recipe
@@ -29,6 +30,12 @@ CREW = Crew(torch.device("cpu"))
 def made(folder: Path, **changes: Any) -> Recipe:
     quick = {"optimizer": {"learning_rate": 0.003, "backbone_factor": 1.0}, "augment": {"crop": 0.9, "reencode": 0.5}}
     return recipe(cache={"dir": str(folder / "cache")}, **{**quick, **changes})
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proving an export takes longer than training these nets; one test has it."""
+    monkeypatch.setattr(finish, "export", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +98,7 @@ def test_both_files_have_the_card(trained: tuple[Trained, Recipe]) -> None:
         assert Recipe.model_validate(card.training["recipe"]) == it
 
 
+@pytest.mark.usefixtures("no_export")
 def test_clips_that_cannot_be_read_are_counted(data: Path, tmp_path: Path) -> None:
     for path in data.rglob("*.mp4"):
         (tmp_path / "data" / path.parent.name).mkdir(parents=True, exist_ok=True)
@@ -102,6 +110,7 @@ def test_clips_that_cannot_be_read_are_counted(data: Path, tmp_path: Path) -> No
     assert "skipped: 1 clips that cannot be read, the first: clip" in done.summary()
 
 
+@pytest.mark.usefixtures("no_export")
 def test_folds_judge_every_clip_once_and_the_last_net_learns_all(data: Path, tmp_path: Path) -> None:
     it = made(tmp_path, schedule={"epochs": 1})
     gathered = frames_of(it, read_samples(data), CREW)
@@ -116,11 +125,21 @@ def test_folds_judge_every_clip_once_and_the_last_net_learns_all(data: Path, tmp
     final = json.loads((tmp_path / "run" / "final" / "metrics.json").read_text())
     assert final["selected_by"] == "the last epoch"
     assert final["labels"]["jumpy"]["clips"] == 10
-    assert load_card(tmp_path / "run" / "final" / "model.onnx").thresholds
+    assert load_card(tmp_path / "run" / "final" / "model.safetensors").thresholds
     assert json.loads((tmp_path / "run" / "final" / "run.json").read_text())["clips"] == {"train": 10, "val": 0}
     assert "2 folds, 10 clips of 10 sources" in done.summary()
     again = train_folds(it, tmp_path / "run", gathered, CREW, (2, True))
     assert again.pooled == done.pooled
+
+
+def test_without_an_exporter_there_is_still_a_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "find_spec", lambda name: None)
+    it = made(tmp_path, schedule={"epochs": 1})
+    done = train(it, tmp_path / "run", frames_of(it, read_samples(data), CREW), CREW)
+    assert load_card(done.folder / "model.safetensors").labels == ("calm", "jumpy")
+    assert not (done.folder / "model.onnx").exists()
 
 
 def clip(i: int, label: str, part: str = "") -> Clip:

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from streamer.errors import ModelError
 from streamer.inference.runtimes import Plan
-from streamer.models.card import Card, State
+from streamer.models.card import Card
+from streamer.models.step import FRAME, NEXT, SCORES
 from streamer.models.transforms import normalise
 from streamer.types import Floats
-
-FRAME, SCORES, NEXT = "frame", "scores", "_next"
-"""Names of the step's inputs and outputs."""
 
 
 class Stepper(Protocol):
@@ -62,7 +60,8 @@ def open_stepper(file: Path, card: Card, plan: Plan) -> Stepper:
     """Load a streaming network.
 
     Raises:
-        ModelError: a missing library, or a file whose inputs and outputs are not those that its card promises.
+        ModelError: a missing library, or one that refuses the file. That inputs and outputs are those of the card was
+            checked when the card was read.
     """
     if plan.runtime == "torch":
         from streamer.inference.runtimes.torchstep import TorchStepper
@@ -79,23 +78,7 @@ def open_stepper(file: Path, card: Card, plan: Plan) -> Stepper:
         network = OpenVinoNamed(file, plan)
     else:
         raise ModelError(f"model {file}: runtime {plan.runtime!r} runs no streaming model")
-    check_names(file, card.state, network.inputs, network.outputs)
     return HostStepper(network, card)
-
-
-def check_names(file: Path, states: Sequence[State], inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Compare a file's inputs and outputs with its card.
-
-    Raises:
-        ModelError: they differ.
-    """
-    wanted = [FRAME, *(state.name for state in states)]
-    given = [SCORES, *(state.name + NEXT for state in states)]
-    if sorted(inputs) != sorted(wanted) or sorted(outputs) != sorted(given):
-        raise ModelError(
-            f"model {file}: its card promises a step from {', '.join(wanted)} to {', '.join(given)}; the file has "
-            f"inputs {', '.join(inputs)} and outputs {', '.join(outputs)}; export it again"
-        )
 
 
 class HostStepper:

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from streamer.errors import ModelError
 from streamer.inference.runtimes import Plan
 from streamer.inference.runtimes.onnxgraph import OnnxGraph
-from streamer.inference.runtimes.stepper import FRAME, NEXT, SCORES, check_names
 from streamer.inference.runtimes.torch import device_of
 from streamer.models.card import Card
+from streamer.models.step import FRAME, NEXT, SCORES
 from streamer.types import Floats
 
 _MAX_GRAPHS = 10
@@ -46,16 +45,12 @@ class TorchStepper:
     """States as tensors (rows, *shape) on the device."""
 
     def __init__(self, file: Path, card: Card, plan: Plan):
-        if file.suffix != ".onnx":
-            raise ModelError(f"model {file}: weights alone cannot be run; `streamer export` makes an ONNX file of them")
         self._device = device_of(plan, str(file))
         self._type = _PRECISIONS[plan.precision]
         self._spec = card.state
         self._color = card.input.color
         self._scale = card.input.scale
-        network = OnnxGraph(file)
-        check_names(file, card.state, network.inputs, network.outputs)
-        network = network.eval().to(self._device, self._type)
+        network = (OnnxGraph(file) if file.suffix == ".onnx" else _Net(file)).eval().to(self._device, self._type)
         self._network = network.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(card.input.mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(card.input.std, device=self._device).view(1, 3, 1, 1)
@@ -135,7 +130,7 @@ class TorchStepper:
                 self._compute(frames, places)
         torch.cuda.current_stream(self._device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads serve other models
             scores = self._compute(frames, places)
         return _Captured(graph, frames, places, scores)
 
@@ -153,3 +148,21 @@ class TorchStepper:
 
     def _empty(self, rows: int, shape: tuple[int, ...]) -> Tensor:
         return torch.zeros((rows, *shape), dtype=self._type, device=self._device)
+
+
+class _Net(nn.Module):  # type: ignore[misc]  # torch is followed by no type checker here
+    """Weights as training keeps them, with the inputs and outputs of an exported step."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        from streamer.models.nets.saved import load  # only who runs such a file pays for torchvision
+
+        self._net, card = load(file)
+        names = [state.name for state in card.state]
+        self.inputs = (FRAME, *names)
+        self.outputs = (SCORES, *(name + NEXT for name in names))
+
+    def forward(self, frame: Tensor, *state: Tensor) -> list[Tensor]:
+        """Probabilities, and the next state."""
+        logits, following = self._net.step(frame, state)
+        return [self._net.activate(logits), *following]

@@ -1,1 +1,1 @@
-"""Streaming behaviour nets: trained over clips, served one frame at a time, the same numbers either way."""
+"""Networks in PyTorch: streaming behaviour nets, the same numbers over clips and frame by frame; and a detector."""

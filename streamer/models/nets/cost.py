@@ -17,7 +17,7 @@ def gmacs(net: Any) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net.step(frame, net.initial_state(1))
     net.train(training)
-    return round(counter.get_total_flops() / 2e9, 6)
+    return float(round(counter.get_total_flops() / 2e9, 6))
 
 
 def parameters(net: Any) -> int:

@@ -8,6 +8,8 @@ drifts over days.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -36,15 +38,16 @@ class StreamingNet(nn.Module):  # type: ignore[misc]  # torch is followed by no 
         self.change = Change(settings.pool, self.backbone.shape) if settings.temporal == "change" else None
         features = self.backbone.channels * (2 if settings.gather == "mean_max" else 1)
         width = features if self.change is not None else settings.hidden
-        self.neck = (
+        self.neck: Any = (
             Standard(features, affine=False)
             if self.change is not None
             else nn.Sequential(nn.Linear(features, width), nn.Hardswish())
         )
-        cells = {"gru": Gru, "lstm": Lstm}
-        self.temporal = cells[settings.temporal](settings.hidden) if settings.temporal in cells else None
-        pools = {"mean": MeanPool, "ema": EmaPool}
-        self.pool = pools[settings.pooling](settings.pool, settings.hidden) if settings.pool > 1 and self.change is None else None
+        cells: dict[str, type[Any]] = {"gru": Gru, "lstm": Lstm}
+        self.temporal: Any = cells[settings.temporal](settings.hidden) if settings.temporal in cells else None
+        pools: dict[str, type[Any]] = {"mean": MeanPool, "ema": EmaPool}
+        pooled = settings.pool > 1 and self.change is None
+        self.pool: Any = pools[settings.pooling](settings.pool, settings.hidden) if pooled else None
         self.dropout = nn.Dropout(settings.dropout)
         self.answers = nn.ModuleList(nn.Linear(width, len(head.labels)) for head in settings.heads)
         self.state_spec = self._states()

@@ -64,18 +64,37 @@ class Yolox(nn.Module):  # type: ignore[misc]  # torch is Any here
 
         Rows: x, y, w, h (raw, see `models.yolox`), objectness logit, class logits.
         """
-        return torch.cat([torch.cat(level, dim=1).flatten(2) for level in self.levels(images)], dim=2)
+        return joined(self.levels(images))
 
     def levels(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The same, a grid at a time: boxes (n, 4, ...) and logits (n, 1 + labels, h / stride, w / stride)."""
+        return self.heads_of(self.backbone(images))
+
+    def backbone(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The features of the three grids, before the pyramid."""
         p3 = self.stage3(self.stage2(self.stem(images)))
         p4 = self.stage4(p3)
-        top = self.reduce5(self.stage5(p4))
+        return p3, p4, self.stage5(p4)
+
+    def heads_of(self, features: tuple[Tensor, Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Pyramid and heads on the features of `backbone`; see `levels`."""
+        p3, p4, p5 = features
+        top = self.reduce5(p5)
         middle = self.reduce4(self.up4(torch.cat([_double(top), p4], dim=1)))
         low = self.up3(torch.cat([_double(middle), p3], dim=1))
         mid = self.down4(torch.cat([self.shrink3(low), middle], dim=1))
         high = self.down5(torch.cat([self.shrink4(mid), top], dim=1))
         return [head(level) for head, level in zip(self.heads, (low, mid, high), strict=True)]
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """The weights that `backbone` uses."""
+        parts = (self.stem, self.stage2, self.stage3, self.stage4, self.stage5)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+
+def joined(levels: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """All grids as one: logits (n, 5 + labels, anchors)."""
+    return torch.cat([torch.cat(level, dim=1).flatten(2) for level in levels], dim=2)
 
 
 class Served(nn.Module):  # type: ignore[misc]  # torch is Any here
@@ -160,7 +179,8 @@ class _Stage(nn.Module):  # type: ignore[misc]  # torch is Any here
         self.join = block.point(2 * hidden, out)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.join(torch.cat([self.blocks(self.main(x)), self.past(x)], dim=1))
+        main, past = self.main(x), self.past(x)  # computed in the order of their definition; `yoloxfile` relies on it
+        out: Tensor = self.join(torch.cat([self.blocks(main), past], dim=1))
         return out
 
 
@@ -193,8 +213,9 @@ class _Head(nn.Module):  # type: ignore[misc]  # torch is Any here
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.stem(x)
-        box = self.box_branch(x)
-        return self.box(box), torch.cat([self.objectness(box), self.classes(self.class_branch(x))], dim=1)
+        classes = self.classes(self.class_branch(x))
+        x = self.box_branch(x)
+        return self.box(x), torch.cat([self.objectness(x), classes], dim=1)
 
 
 def _double(x: Tensor) -> Tensor:

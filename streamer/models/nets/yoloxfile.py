@@ -33,6 +33,9 @@ def load_onnx(path: Path, settings: YoloxSettings, keep: Sequence[int] | None = 
 
     graph = onnx.load(str(path)).graph
     arrays = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:  # exporters keep equal tensors once, and let the others be copies
+        if node.op_type == "Identity" and node.input[0] in arrays:
+            arrays[node.output[0]] = arrays[node.input[0]]
     held = [
         [torch.from_numpy(numpy_helper.to_array(arrays[name]).copy()) for name in node.input[1:]]
         for node in graph.node

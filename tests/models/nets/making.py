@@ -17,22 +17,26 @@ def settings(**changes):
     return NetSettings(**{"heads": (FIGHT,), "width": WIDTH, "height": HEIGHT, "hidden": 16, **changes})
 
 
-def made(seed=0, **changes):
-    """A net in evaluation mode that is not indifferent to its input."""
+def made(seed=0, double=True, **changes):
+    """A net in evaluation mode that is not indifferent to its input; in float64, where equal is equal to 1e-9."""
     torch.manual_seed(seed)
     net = build(settings(**changes))
+    net = net.double() if double else net
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0  # this one look at the data is all that it knows
     with torch.no_grad():
-        net.train()(clips(2, 6, seed))
+        net.train()(clips(2, 6, seed).to(net.answers[0].weight.dtype))
         for answer in net.answers:
             answer.weight.mul_(10)
     return net.eval()
 
 
 def clips(batch=2, steps=9, seed=1):
-    """float32 (batch, steps, 3, HEIGHT, WIDTH), each camera with another mean."""
+    """float64 (batch, steps, 3, HEIGHT, WIDTH), each camera with another mean."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(batch, steps, 3, HEIGHT, WIDTH, generator=generator)
-    return noise + torch.randn(batch, steps, 1, 1, 1, generator=generator)
+    return (noise + torch.randn(batch, steps, 1, 1, 1, generator=generator)).double()
 
 
 def stacked(net, frames, state=None):

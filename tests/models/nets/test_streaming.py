@@ -28,16 +28,17 @@ def test_forward_equals_stacked_steps(backbone, temporal, motion, pooling, pool)
         pool=pool,
         shifts=None,
         heads=(FIGHT, FALL),
+        double=False,
     )
-    frames = clips()
+    frames = clips(2, 5).float()
     whole, after = net(frames)
     rows, state = stacked(net, frames)
-    assert whole.shape == (2, 9, 4)
-    assert whole.std() > 0.01  # it says something
-    torch.testing.assert_close(rows, whole, atol=1e-4, rtol=1e-4)
+    assert whole.shape == (2, 5, 4)
+    assert whole.std() > 1e-4  # it says something
+    torch.testing.assert_close(rows, whole, atol=1e-3, rtol=1e-3)
     for spec, a, b in zip(net.state_spec, state, after, strict=True):
         assert a.shape == b.shape == (2, *spec.shape)
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("temporal", ["tsm", "gru", "lstm"])
@@ -49,7 +50,7 @@ def test_a_clip_may_be_cut_anywhere(temporal, pooling):
     for cut in (1, 4, 8):
         first, state = net(frames[:, :cut])
         second, _ = net(frames[:, cut:], state)
-        torch.testing.assert_close(torch.cat([first, second], 1), whole, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(torch.cat([first, second], 1), whole, atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("temporal", ["tsm", "gru", "lstm"])
@@ -57,7 +58,7 @@ def test_a_batch_mixes_any_cameras(temporal):
     net = made(temporal=temporal, motion="difference")
     frames = clips(5, 8)
     alone = torch.cat([stacked(net, frames[i : i + 1])[0] for i in range(5)])
-    assert (alone[0] - alone[1]).abs().max() > 0.01
+    assert (alone[0] - alone[1]).abs().max() > 1e-4
     generator = torch.Generator().manual_seed(3)
     at, state = [0] * 5, [net.initial_state(1) for _ in range(5)]
     for _ in range(30):
@@ -68,7 +69,7 @@ def test_a_batch_mixes_any_cameras(temporal):
         together = tuple(torch.cat([state[i][k] for i in here]) for k in range(len(net.state_spec)))
         logits, after = net.step(torch.stack([frames[i, at[i]] for i in here]), together)
         for place, i in enumerate(here):
-            torch.testing.assert_close(logits[place], alone[i, at[i]], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(logits[place], alone[i, at[i]], atol=1e-9, rtol=1e-9)
             state[i] = tuple(tensor[place : place + 1] for tensor in after)
             at[i] += 1
     assert min(at) > 3
@@ -81,8 +82,8 @@ def test_it_is_causal(temporal):
     other = frames.clone()
     other[:, 5:] += 1
     a, b = net(frames)[0], net(other)[0]
-    assert torch.equal(a[:, :5], b[:, :5])
-    assert (a[:, 5:] - b[:, 5:]).abs().max() > 1e-3
+    torch.testing.assert_close(a[:, :5], b[:, :5], atol=1e-12, rtol=0)
+    assert (a[:, 5:] - b[:, 5:]).abs().max() > 1e-5
 
 
 @pytest.mark.parametrize("change", [{}, {"shifts": 2}, {"pool": 1}, {"motion": "difference"}, {"pool": 6, "shifts": 1}])
@@ -92,13 +93,13 @@ def test_the_receptive_field_is_what_warm_frames_says(change):
     frames = clips(1, warm + 3)
     whole = net(frames)[0][0, -1]
     enough = stacked(net, frames[:, -warm:])[0][0, -1]
-    torch.testing.assert_close(enough, whole, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(enough, whole, atol=1e-9, rtol=1e-9)
     torch.testing.assert_close(
-        net(frames[:, :warm])[0][0, -1], stacked(net, frames[:, :warm])[0][0, -1], atol=1e-4, rtol=1e-4
+        net(frames[:, :warm])[0][0, -1], stacked(net, frames[:, :warm])[0][0, -1], atol=1e-9, rtol=1e-9
     )
     if warm > 1:
         short = stacked(net, frames[:, -warm + 1 :])[0][0, -1]
-        assert (short - whole).abs().max() > 1e-6
+        assert (short - whole).abs().max() > 1e-8
 
 
 def test_warm_frames_can_be_said():
@@ -110,12 +111,12 @@ def test_memory_is_finite_over_a_long_stream():
     """The same last frames, after little or very much: the same answer, and no number grows."""
     for pooling in ("mean", "ema"):
         net = made(pooling=pooling, motion="difference", pool=2, shifts=2)
-        tail = clips(1, 24, seed=5)
-        long, state = stacked(net, clips(1, 60, seed=6))
+        tail = clips(1, 20, seed=5)
+        long, state = stacked(net, clips(1, 24, seed=6))
         assert torch.isfinite(long).all()
         after = stacked(net, tail, state)[0][0, -1]
         fresh = stacked(net, tail)[0][0, -1]
-        torch.testing.assert_close(after, fresh, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(after, fresh, atol=1e-6, rtol=1e-6)
         ages = dict(zip([s.name for s in net.state_spec], state, strict=True))["age"]
         assert ages.max() <= 16
 
@@ -127,8 +128,8 @@ def test_zeros_reset_one_camera_of_a_batch():
     reset = tuple(torch.stack([torch.zeros_like(tensor[0]), tensor[1]]) for tensor in state)
     frame = clips(2, 1, seed=9)[:, 0]
     logits, _ = net.step(frame, reset)
-    torch.testing.assert_close(logits[:1], net.step(frame[:1], net.initial_state(1))[0], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(logits[1:], net.step(frame[1:], tuple(t[1:] for t in state))[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(logits[:1], net.step(frame[:1], net.initial_state(1))[0], atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(logits[1:], net.step(frame[1:], tuple(t[1:] for t in state))[0], atol=1e-9, rtol=1e-9)
 
 
 def test_the_first_frame_moves_nothing():
@@ -137,7 +138,7 @@ def test_the_first_frame_moves_nothing():
     frame = clips(1, 1)
     still, _ = net(frame.expand(1, 3, -1, -1, -1))
     assert net.state_spec[0].name == "previous"
-    torch.testing.assert_close(stacked(net, frame)[0][0, 0], still[0, 0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(stacked(net, frame)[0][0, 0], still[0, 0], atol=1e-9, rtol=1e-9)
 
 
 def test_heads_are_activated_each_by_its_own():
@@ -145,7 +146,7 @@ def test_heads_are_activated_each_by_its_own():
     assert net.labels == ("calm", "fight", "falling", "lying")
     probabilities = net.activate(net(clips())[0])
     assert probabilities.shape == (2, 9, 4)
-    torch.testing.assert_close(probabilities[..., :2].sum(-1), torch.ones(2, 9))
+    torch.testing.assert_close(probabilities[..., :2].sum(-1), torch.ones(2, 9, dtype=torch.float64))
     logits = torch.tensor([[0.0, 0.0, 0.0, 100.0]])
     torch.testing.assert_close(net.activate(logits), torch.tensor([[0.5, 0.5, 0.5, 1.0]]))
 

@@ -1,0 +1,12 @@
+"""One thread: several that wait for each other on loaded cores are a hundred times slower than one."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
