@@ -89,7 +89,7 @@ def _shufflenet(network: Any, last_conv: bool) -> list[Block]:
 
 
 class Pixels(nn.Module):  # type: ignore[misc]  # torch is followed by no type checker here
-    """The nets' normalised RGB back to 0..255, the scale that YOLOX was trained on; exact at the border, unlike folding.
+    """The nets' normalised RGB back to 0..255, which YOLOX was trained on; exact at the border, unlike folding.
 
     The order stays RGB, though YOLOX was trained on BGR: for change over time its features measured better so
     (docs/models/fight.md has both).

@@ -164,7 +164,7 @@ class StreamingNet(nn.Module):  # type: ignore[misc]  # torch is followed by no 
         return logits, tuple(following[name] for name in self._names)
 
     def _encode(self, frames: Tensor, past: list[Tensor], steps: int) -> tuple[Tensor, list[Tensor]]:
-        """The backbone. One at rest that remembers nothing takes a clip at a time: twice as fast, as it stays in cache."""
+        """The backbone. One at rest that remembers nothing takes a clip at a time: it stays in cache, twice as fast."""
         rests = steps > 1 and not past and not any(weight.requires_grad for weight in self.backbone.parameters())
         if not rests:
             maps, kept = self.backbone(frames, past, steps)

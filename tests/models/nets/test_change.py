@@ -1,4 +1,4 @@
-"""Change: uneven motion over time, the same in training and serving, at any frame rate up to the grid's; YOLOX below."""
+"""Change: uneven motion over time, the same in training and serving, at any rate up to the grid's; YOLOX below."""
 
 import pytest
 import torch
@@ -126,7 +126,8 @@ def test_yolox_sees_pixels_as_they_are():
 def test_weights_come_from_the_released_file(shared_data):
     file = shared_data / "weights" / "yolox_nano.onnx"
     net = build(settings(**SHIPPED), file)
-    assert net.loaded is not None and not net.loaded.missing
+    assert net.loaded is not None
+    assert not net.loaded.missing
     torch.testing.assert_close(net.backbone.blocks[0].inner[1].conv[0].weight, read_tensors(file)["stem.conv.0.weight"])
 
 
