@@ -38,7 +38,7 @@ def timed_briefly(monkeypatch):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    net = made(double=False, heads=(FIGHT, FALL), motion="difference")
+    net = made(double=False, heads=(FIGHT, FALL), motion="difference", momentum=0.1)
     path = tmp_path_factory.mktemp("net") / "net.safetensors"
     save(net, card_for(net), path)
     return path
