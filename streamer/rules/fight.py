@@ -99,16 +99,17 @@ class _Watcher(Judge):
     def __init__(self, rule: Fight):
         self._rule = rule
         self._latch = Latch(rule.min_seconds, rule.end_seconds)
-        self._step_s = 0.0
-        """Watched time since the frame before."""
         self._watched_s = 0.0
         """A clock that stands still while nothing can be said."""
         self._last: float | None = None
         """Capture time of the frame before, if something could be said of it."""
         self._smooth: float | None = None
         self._peak = 0.0
-        self._apart: float | None = None
-        """Smoothed share of the time in which two people or more were seen, and no two of them met."""
+        self._apart = _APART_SHARE
+        """Smoothed share of the time in which two people or more were seen, and no two of them met; at first nobody
+        knows."""
+        self._followed: float | None = None
+        """Capture time of the frame before in which the detector answered."""
         self._told: float | None = None
         """The last reading."""
 
@@ -116,6 +117,7 @@ class _Watcher(Judge):
         self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
     ) -> Iterator[Event | Reading]:
         """See Judge."""
+        self._follow(frame.time, tracks)  # while the model's memory is filled, too
         said = self._rule.said(self._rule.model, scores)
         if not said.telling:
             self._last = None
@@ -128,8 +130,8 @@ class _Watcher(Judge):
         if round(smooth, 2) != self._told:
             self._told = round(smooth, 2)
             yield Reading(self._rule.kind, PICTURE, self._told)
-        meet = self._meet(tracks)
-        holds = smooth >= least and (self._latch.on or (meet and self._rule.holds_at(frame.time)))
+        may = self._latch.on or (self._apart <= _APART_SHARE and self._rule.holds_at(frame.time))
+        holds = smooth >= least and may
         change = self._latch.update(frame.time, self._watched_s, holds, smooth < end)
         self._peak = smooth if change == "begin" else max(self._peak, smooth)
         if change:
@@ -139,7 +141,6 @@ class _Watcher(Judge):
         """Move to a frame's time; the smoothed score."""
         step_s = 0.0 if self._last is None else min(time - self._last, _WATCHED_STEP_S)
         self._watched_s += step_s
-        self._step_s = step_s
         self._last = time
         if self._smooth is None or not self._rule.smooth_seconds:
             self._smooth = score
@@ -147,15 +148,16 @@ class _Watcher(Judge):
             self._smooth += (1 - math.exp(-step_s / self._rule.smooth_seconds)) * (score - self._smooth)
         return self._smooth
 
-    def _meet(self, tracks: Tracks) -> bool:
-        """Whether people may be fighting, by where they are."""
-        if self._rule.contact and tracks.known:
-            people = tracks.seen()
-            boxes = people.boxes[[people.label(i) in _PEOPLE for i in range(len(people))]]
-            now = float(len(boxes) > 1 and not _touching(boxes))
-            before = now if self._apart is None else self._apart
-            self._apart = before + (1 - math.exp(-self._step_s / _APART_S)) * (now - before)
-        return self._apart is None or self._apart <= _APART_SHARE
+    def _follow(self, time: float, tracks: Tracks) -> None:
+        """Take in where people are."""
+        if not (self._rule.contact and tracks.known):
+            return
+        people = tracks.seen()
+        boxes = people.boxes[[people.label(i) in _PEOPLE for i in range(len(people))]]
+        apart = len(boxes) > 1 and not _touching(boxes)
+        step_s = 0.0 if self._followed is None else min(max(time - self._followed, 0.0), _WATCHED_STEP_S)
+        self._followed = time
+        self._apart += (1 - math.exp(-step_s / _APART_S)) * (apart - self._apart)
 
     def _event(self, state: str, time: float, said: Scores, smooth: float, limits: tuple[float, float]) -> Event:
         rule = self._rule
@@ -168,7 +170,7 @@ class _Watcher(Judge):
             "min_seconds": rule.min_seconds,
             "smooth_seconds": rule.smooth_seconds,
         }
-        if self._apart is not None:
+        if rule.contact:
             detail["apart"] = round(self._apart, 2)
         if state == "end":
             detail |= {"end_score": round(limits[1], 3), "end_seconds": rule.end_seconds, "peak": round(self._peak, 3)}
