@@ -1,7 +1,8 @@
 """How well the fight net tells clips of scenes that it has not seen: five folds by source, repeated with other folds.
 
 `python -m tests.fightfolds --weights yolox_nano.onnx` prints it in some minutes. The backbone of the recipe stays as it
-is, so its features are computed once, by the net's own code, and each fold fits the linear layer alone, here by logistic
+is, so its features are computed once, by the net's own code, and each fold fits the linear layer alone, here
+by logistic
 regression (the trainer's descent with weight decay comes near the same minimum): clips as they are, mirrored, and as a
 camera of 5 frames a second gives them. A clip's score is that of `streamer evaluate`, at the threshold 0.5.
 """

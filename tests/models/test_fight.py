@@ -60,7 +60,8 @@ def test_the_card_says_what_serving_needs(card: Card) -> None:
     assert (card.task, card.family, card.labels) == ("behaviour", "streaming", ("normal", "fight"))
     assert (card.fps, card.input.width, card.input.height, card.input.fit) == (10, 256, 192, "stretch")
     assert 0 < card.thresholds["fight"] < 1
-    assert "MIT" in card.source and "Apache-2.0" in card.license
+    assert "MIT" in card.source
+    assert "Apache-2.0" in card.license
     assert card.training["recipe"]["net"]["backbone"] == "yolox_nano"
 
 
