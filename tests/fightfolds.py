@@ -1,16 +1,17 @@
 """How well the fight net tells clips of scenes that it has not seen: five folds by source, repeated with other folds.
 
 `python -m tests.fightfolds --weights yolox_nano.onnx` prints it in some minutes. The backbone of the recipe stays as it
-is, so its features are computed once, by the net's own code, and each fold fits the linear layer alone, here
-by logistic
-regression (the trainer's descent with weight decay comes near the same minimum): clips as they are, mirrored, and as a
-camera of 5 frames a second gives them. A clip's score is that of `streamer evaluate`, at the threshold 0.5.
+is, so its features are computed once, by the net's own code, and each fold fits the linear layer alone, by logistic
+regression (the trainer's descent with weight decay comes near the same minimum): clips as they are, as a camera of 5
+frames a second gives them, and augmented as the recipe says. A clip's score is that of `streamer evaluate`, at the
+threshold 0.5.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,33 +19,40 @@ from numpy.typing import NDArray
 
 from streamer.models.nets.build import build
 from streamer.models.transforms import normalise
+from streamer.training import augment
 from streamer.training.figures import NAMES, Figures, clip_figures, clip_score
 from streamer.training.folds import grouped_folds
 from streamer.training.frames import decode
-from streamer.training.recipe import load_recipe
+from streamer.training.learner import to_input
+from streamer.training.recipe import Recipe, load_recipe
 from streamer.training.samples import Sample, read_samples
 
 RECIPE = Path(__file__).parent.parent / "configs" / "recipes" / "fight.yaml"
 STRENGTH = 0.3
 """C of the regression: a clip's loss against the square of the weights."""
+DRAWS = 4
+"""Augmented views of a clip, beside it as it is and at 5 fps."""
 Values = NDArray[np.float32]
-Views = tuple[Values, Values, Values]
-"""As it is, mirrored, at 5 fps; each (steps, channels), from the warm step on."""
 
 
-def views_of(net: torch.nn.Module, sample: Sample, recipe: object) -> Views:
-    """What the linear layer is shown of a clip."""
-    clip = decode(sample, recipe.input, recipe.net.fps)  # type: ignore[attr-defined]
+def views_of(net: Any, sample: Sample, recipe: Recipe, rng: np.random.Generator) -> list[Values]:
+    """What the linear layer is shown of a clip: as it is, at 5 fps, augmented; each (steps, channels), warm steps."""
+    clip = decode(sample, recipe.input, recipe.net.fps)
+    draws = [augment.draw(recipe.augment, len(clip), rng) for _ in range(DRAWS)]
+    changed = augment.apply(torch.from_numpy(np.stack([clip] * DRAWS)), draws)
     slow = np.repeat(clip[::2], 2, 0)[: len(clip)]
-    found = []
-    for pixels in (clip, clip[:, :, ::-1], slow):
-        frames = torch.from_numpy(normalise(np.ascontiguousarray(pixels), recipe.input))  # type: ignore[attr-defined]
-        with torch.no_grad():
-            maps = torch.cat([net.backbone(frame[None], [], 1)[0] for frame in frames]).unsqueeze(0)
-            past = tuple(torch.zeros(1, *shape) for shape in net.change.shapes.values())
-            values, _ = net.change(maps, past, len(frames))
-        found.append(values[0, net.warm_frames - 1 :].numpy())
-    return found[0], found[1], found[2]
+    plain = [torch.from_numpy(normalise(pixels, recipe.input)) for pixels in (clip, slow)]
+    return [values_of(net, frames) for frames in (*plain, *to_input(changed, recipe.input))]
+
+
+def values_of(net: Any, frames: torch.Tensor) -> Values:
+    """Of frames (steps, 3, height, width), normalised."""
+    with torch.no_grad():
+        maps, _ = net.backbone(frames, [], 1)
+        past = tuple(torch.zeros(1, *shape) for shape in net.change.shapes.values())
+        values, _ = net.change(maps.unsqueeze(0), past, len(frames))
+    found: Values = values[0, net.warm_frames - 1 :].numpy()
+    return found
 
 
 def counted(values: Values) -> Values:
@@ -52,7 +60,7 @@ def counted(values: Values) -> Values:
     return values[len(values) - max(1, int(np.ceil(0.6 * len(values)))) :]
 
 
-def judged(learn: list[tuple[Views, int]], held: list[Views]) -> NDArray[np.float64]:
+def judged(learn: list[tuple[list[Values], int]], held: list[list[Values]]) -> NDArray[np.float64]:
     """Scores (clips, 2): at the full rate, and at 5 fps."""
     from sklearn.linear_model import LogisticRegression
 
@@ -72,7 +80,7 @@ def judged(learn: list[tuple[Views, int]], held: list[Views]) -> NDArray[np.floa
         said = fitted.predict_proba((view - mean) / deviation)[:, 1]
         return clip_score(said, np.ones(len(said), bool))
 
-    return np.array([[score(views[0]), score(views[2])] for views in held])
+    return np.array([[score(views[0]), score(views[1])] for views in held])
 
 
 def line(name: str, figures: Figures) -> str:
@@ -95,7 +103,8 @@ def main() -> None:
     samples = read_samples(asked.data)
     truth = np.array([sample.label == recipe.target for sample in samples]).astype(int)
     sources = [sample.source for sample in samples]
-    views = [views_of(net, sample, recipe) for sample in samples]
+    rng = np.random.default_rng(0)
+    views = [views_of(net, sample, recipe, rng) for sample in samples]
     print(f"{'folds of seed':<14}{''.join(f'{name:>11}' for name in NAMES)}   95 % of accuracy", flush=True)
     place = {sample: i for i, sample in enumerate(samples)}
     every: list[list[Figures]] = [[], []]

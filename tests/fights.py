@@ -1,7 +1,6 @@
 """How often a fight is told where nobody fights, and in clips of fights; `python -m tests.fights` prints the tables.
 
-Everything goes the way of replay: the shipped detector, the tracker, the shipped fight model, the rule as it
-is. None of
+Everything goes the way of replay: the shipped detector, the tracker, the fight model, the rule as it is. None of
 the everyday recordings was trained on. A clip of the fight data set lasts two seconds: it is played as it is, and the
 rule needs most of that to be sure, so recall here is a lower bound; the accuracy of clips is `streamer evaluate`'s, and
 for clips that were trained on it says that the model learned, not that it generalises (that is `folds.json`).
