@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from streamer.database import clear_errors, connect, migrate, transact
 from streamer.errors import StoreError
-from streamer.events import Event
+from streamer.events import Event, Moment
 
 T = TypeVar("T")
 CLIPS = "clips"
@@ -152,7 +152,8 @@ def load_event(text: str) -> Event:
     values = {name: value for name, value in json.loads(text).items() if name in known}
     for name in ("key", "box", "sinks"):
         values[name] = _tuples(values.get(name))
-    return Event(**{**values, "key": values["key"] or ()})
+    moments = tuple(Moment(it["time"], tuple(it["box"])) for it in values.get("moments", ()))
+    return Event(**{**values, "key": values["key"] or (), "moments": moments})
 
 
 def _plain(value: Any) -> Any:
