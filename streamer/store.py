@@ -157,6 +157,8 @@ def load_event(text: str) -> Event:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Moment):
+        return {"time": value.time, "box": value.box}
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=str)
     return value.item() if hasattr(value, "item") else str(value)  # a numpy scalar, or at least something readable

@@ -11,6 +11,7 @@ import pytest
 
 from streamer import database
 from streamer.errors import StoreError
+from streamer.events import Moment
 from streamer.store import Store, dump_event, load_event
 from tests.alerting import event
 
@@ -29,7 +30,14 @@ def test_durability_settings(store):
 
 
 def test_event_survives_as_it_was():
-    known = event(key=("yard", 7, ("a", 1)), sinks=("ops",), captured_at=12.5, ended=1.0)
+    known = event(
+        key=("yard", 7, ("a", 1)),
+        sinks=("ops",),
+        captured_at=12.5,
+        ended=1.0,
+        pts=3.5,
+        moments=(Moment(1.5, (0.1, 0.2, 0.3, 0.4)),),
+    )
     assert load_event(dump_event(known)) == known
 
 
