@@ -4,6 +4,10 @@ The model's score swings from frame to frame; it is smoothed over seconds of cap
 threshold and ends it below a lower one. Both come from the model's card, where training put the point that it measured,
 unless the settings say otherwise. What nobody saw is not judged: while the answer is missing, or the model's memory is
 not filled yet (at the start, after a gap, a cut or a new worker), clocks stand still, and nothing begins or ends.
+
+Who fights touches somebody. While the detector sees two people or more and no two of them meet, nothing begins: people
+who exercise or wave side by side move much like people who fight. Whom the detector does not see is given the benefit
+of the doubt, as it loses people who lie or are entangled; without a detector this asks nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from streamer.behaviour import Behaviour
@@ -22,10 +27,15 @@ from streamer.readings import Reading
 from streamer.rules.crowd import PICTURE
 from streamer.rules.latch import Latch
 from streamer.rules.rule import Judge, Rule
-from streamer.types import NO_SCORES, Frame, Scores, Tracks
+from streamer.types import NO_SCORES, Floats, Frame, Scores, Tracks
 
 _WATCHED_STEP_S = 1.0
 """So much of the time between two answers counts as watched: what happened in a gap nobody saw."""
+_APART_S = 2.0
+"""Time constant of the share of time in which people are seen and none meet: boxes touch by chance, and are lost."""
+_APART_SHARE = 0.5
+"""Above this share of the time people keep apart, and nothing begins."""
+_PEOPLE = ("person",)
 _END_SHARE = 0.6
 """It goes on until the smoothed score is below this share of the threshold that began it."""
 
@@ -42,6 +52,9 @@ class Fight(Rule):
     )
     end_score: float | None = Field(
         None, ge=0, lt=1, description="Smoothed score below which it ends; default: 0.6 of what begins it."
+    )
+    contact: bool = Field(
+        True, description="Nothing begins while the detector sees people and no two of their boxes meet."
     )
     smooth_seconds: float = Field(1.0, ge=0, description="Time constant of the smoothing, seconds; 0: none.")
     min_seconds: float = Field(1.0, ge=0, description="How long the score must be that high, seconds.")
@@ -92,6 +105,11 @@ class _Watcher(Judge):
         """Capture time of the frame before, if something could be said of it."""
         self._smooth: float | None = None
         self._peak = 0.0
+        self._apart = _APART_SHARE
+        """Smoothed share of the time in which two people or more were seen, and no two of them met; at first nobody
+        knows."""
+        self._followed: float | None = None
+        """Capture time of the frame before in which the detector answered."""
         self._told: float | None = None
         """The last reading."""
 
@@ -99,6 +117,7 @@ class _Watcher(Judge):
         self, frame: Frame, tracks: Tracks, scores: Mapping[str, Scores] = NO_SCORES
     ) -> Iterator[Event | Reading]:
         """See Judge."""
+        self._follow(frame.time, tracks)  # while the model's memory is filled, too
         said = self._rule.said(self._rule.model, scores)
         if not said.telling:
             self._last = None
@@ -111,7 +130,8 @@ class _Watcher(Judge):
         if round(smooth, 2) != self._told:
             self._told = round(smooth, 2)
             yield Reading(self._rule.kind, PICTURE, self._told)
-        holds = smooth >= least and (self._latch.on or self._rule.holds_at(frame.time))
+        may = self._latch.on or (self._apart <= _APART_SHARE and self._rule.holds_at(frame.time))
+        holds = smooth >= least and may
         change = self._latch.update(frame.time, self._watched_s, holds, smooth < end)
         self._peak = smooth if change == "begin" else max(self._peak, smooth)
         if change:
@@ -128,6 +148,17 @@ class _Watcher(Judge):
             self._smooth += (1 - math.exp(-step_s / self._rule.smooth_seconds)) * (score - self._smooth)
         return self._smooth
 
+    def _follow(self, time: float, tracks: Tracks) -> None:
+        """Take in where people are."""
+        if not (self._rule.contact and tracks.known):
+            return
+        people = tracks.seen()
+        boxes = people.boxes[[people.label(i) in _PEOPLE for i in range(len(people))]]
+        apart = len(boxes) > 1 and not _touching(boxes)
+        step_s = 0.0 if self._followed is None else min(max(time - self._followed, 0.0), _WATCHED_STEP_S)
+        self._followed = time
+        self._apart += (1 - math.exp(-step_s / _APART_S)) * (apart - self._apart)
+
     def _event(self, state: str, time: float, said: Scores, smooth: float, limits: tuple[float, float]) -> Event:
         rule = self._rule
         detail = {
@@ -139,6 +170,8 @@ class _Watcher(Judge):
             "min_seconds": rule.min_seconds,
             "smooth_seconds": rule.smooth_seconds,
         }
+        if rule.contact:
+            detail["apart"] = round(self._apart, 2)
         if state == "end":
             detail |= {"end_score": round(limits[1], 3), "end_seconds": rule.end_seconds, "peak": round(self._peak, 3)}
         return rule.event(
@@ -150,3 +183,10 @@ class _Watcher(Judge):
             confidence=min(max(smooth if state == "begin" else self._peak, 0.0), 1.0),
             detail=detail,
         )
+
+
+def _touching(boxes: Floats) -> bool:
+    """Whether any two of some boxes, (n, 4) as x1, y1, x2, y2, overlap."""
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    overlap = (np.minimum(high, boxes[None, :, 2:]) > np.maximum(low, boxes[None, :, :2])).all(-1)
+    return bool(overlap.sum() > len(boxes))  # each overlaps itself

@@ -65,6 +65,7 @@ def test_it_begins_after_a_second_and_ends_three_after_the_last() -> None:
         "min_score": 0.5,
         "min_seconds": 1.0,
         "smooth_seconds": 0.0,
+        "apart": 0.04,  # nobody knew at first, then nobody was seen: 0.5 exp(-5 / 2)
     }
     assert end.detail["peak"] == pytest.approx(0.9)
     assert (end.detail["score"], end.detail["end_score"], end.detail["end_seconds"]) == (0.05, 0.3, 3.0)
@@ -193,3 +194,56 @@ def test_the_model_is_a_name() -> None:
     assert rule.model_dump()["model"] == "other"
     assert Fight().model == Behaviour("fight")
     assert rule.handles() == {"model": rule.model}
+
+
+APART = [(0.1, 0.3, 0.2, 0.8), (0.3, 0.3, 0.4, 0.8), (0.7, 0.3, 0.8, 0.8)]
+MEETING = [(0.1, 0.3, 0.32, 0.8), (0.3, 0.3, 0.4, 0.8), (0.7, 0.3, 0.8, 0.8)]
+
+
+def people(boxes: Sequence[tuple[float, ...]], *, label: str = "person", known: bool = True) -> Tracks:
+    n = len(boxes)
+    return Tracks(
+        np.array(boxes, np.float32).reshape(n, 4),
+        np.full(n, 0.8, np.float32),
+        np.zeros(n, np.int64),
+        np.arange(1, n + 1),
+        np.full(n, 9.0, np.float32),
+        (label,),
+        known,
+    )
+
+
+def among(rule: Fight, who: Callable[[float], Tracks], at: Sequence[float]) -> list[Event]:
+    watcher = rule.begin(Places())
+    said = {rule.model.name: scores(0.9)}
+    found = [one for i, t in enumerate(at) for one in watcher.judge(frame(t, i), who(t), said)]
+    return [e for e in found if isinstance(e, Event)]
+
+
+@pytest.mark.parametrize("fps", [2, 5, 10])
+def test_people_who_keep_apart_do_not_fight(fps: int) -> None:
+    assert among(PLAIN, lambda t: people(APART), times(0, 20, fps)) == []
+    assert len(among(Fight(smooth_seconds=0.0, contact=False), lambda t: people(APART), times(0, 20, fps))) == 1
+    assert len(among(PLAIN, lambda t: people(MEETING), times(0, 20, fps))) == 1
+
+
+def test_boxes_that_meet_now_and_then_by_chance_are_no_contact() -> None:
+    assert among(PLAIN, lambda t: people(MEETING if t % 2 > 1.65 else APART), times(0, 20, 10)) == []
+
+
+def test_whom_the_detector_does_not_see_may_fight() -> None:
+    for few in ([], APART[:1]):
+        assert len(among(PLAIN, lambda t, few=few: people(few), times(0, 9, 5))) == 1
+    assert len(among(PLAIN, lambda t: people(APART, label="car"), times(0, 9, 5))) == 1
+
+
+def test_it_begins_once_they_meet_and_goes_on_when_they_part() -> None:
+    begin = among(PLAIN, lambda t: people(MEETING if 6 <= t < 12 else APART), times(0, 30, 5))
+    assert [event.state for event in begin] == ["begin"]
+    assert 6.0 < begin[0].time < 9.0
+    assert begin[0].detail["apart"] < 0.5
+
+
+def test_boxes_of_a_lost_answer_are_not_believed() -> None:
+    first = [*(people(APART) for _ in range(4)), *(people(MEETING, known=False) for _ in range(80))]
+    assert among(PLAIN, lambda t: first[round(t * 5)], times(0, 16, 5)) == []

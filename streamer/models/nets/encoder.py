@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from streamer.models.nets.blocks import Basic, Block, Inverted, Shuffle
-from streamer.models.nets.settings import NetSettings
+from streamer.models.nets.settings import IMAGENET_MEAN, IMAGENET_STD, NetSettings
 
 
 class Encoder(nn.Module):  # type: ignore[misc]  # torch is followed by no type checker here
@@ -66,6 +66,8 @@ class Encoder(nn.Module):  # type: ignore[misc]  # torch is followed by no type 
                 x, _ = block(x, past, 1)
                 block.size = (int(x.shape[2]), int(x.shape[3]))
         self.channels = int(x.shape[1])
+        self.shape = (self.channels, int(x.shape[2]), int(x.shape[3]))
+        """Of the feature map."""
         self.train(training)
 
 
@@ -86,6 +88,29 @@ def _shufflenet(network: Any, last_conv: bool) -> list[Block]:
     return [stem, *units, *([Block(network.conv5)] if last_conv else [])]
 
 
+class Pixels(nn.Module):  # type: ignore[misc]  # torch is followed by no type checker here
+    """The nets' normalised RGB back to 0..255, which YOLOX was trained on; exact at the border, unlike folding.
+
+    The order stays RGB, though YOLOX was trained on BGR: for change over time its features measured better so
+    (docs/models/fight.md has both).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("gain", IMAGENET_STD), ("offset", IMAGENET_MEAN)):
+            self.register_buffer(name, 255 * torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 3, h, w), and the same shape."""
+        return x * self.gain + self.offset
+
+
+def _yolox(network: Any, last_conv: bool) -> list[Block]:
+    """Up to stride 16: the stage that sees people as wholes, and the last one before the pyramid."""
+    stages = (network.stage2, network.stage3, network.stage4)
+    return [Block(nn.Sequential(Pixels(), network.stem)), *(Block(stage) for stage in stages)]
+
+
 def _origins(blocks: list[Block], network: Any) -> dict[str, str]:
     theirs = {module: name for name, module in network.named_modules()}
     names: dict[str, str] = {}
@@ -98,7 +123,7 @@ def _origins(blocks: list[Block], network: Any) -> dict[str, str]:
     return names
 
 
-_BLOCKS = {"resnet18": _resnet, "mobilenet": _mobilenet, "shufflenet": _shufflenet}
+_BLOCKS = {"resnet18": _resnet, "mobilenet": _mobilenet, "shufflenet": _shufflenet, "yolox_nano": _yolox}
 
 
 def _widen(stem: Any) -> None:

@@ -18,6 +18,7 @@ Backbone = Literal[
     "mobilenet_v3_large",
     "shufflenet_v2_x0_5",
     "shufflenet_v2_x1_0",
+    "yolox_nano",
 ]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of pixels in 0..1, RGB: what all of torchvision's weights were trained with, and the cards of these nets say."""
@@ -30,9 +31,10 @@ class NetSettings(BaseModel):
 
     heads: tuple[Head, ...] = Field(min_length=1)
     backbone: Backbone = "shufflenet_v2_x0_5"
-    temporal: Literal["tsm", "gru", "lstm"] = "tsm"
+    temporal: Literal["tsm", "gru", "lstm", "change"] = "tsm"
     """`tsm`: an eighth of a block's channels comes from the previous frame (Lin et al. 2019, one-directional);
-    `gru`, `lstm`: a recurrent cell over the encoder's features."""
+    `gru`, `lstm`: a recurrent cell over the encoder's features; `change`: how unevenly its features move, nothing else
+    (nets.change): their strongest places, averaged over `pool` frames, go to the heads as they are."""
     width: int = Field(default=160, ge=32, le=1024)
     """Pixels of the input."""
     height: int = Field(default=128, ge=32, le=1024)
@@ -63,6 +65,8 @@ class NetSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> NetSettings:
+        if self.backbone == "yolox_nano" and self.motion != "none":
+            raise ValueError("backbone yolox_nano takes pictures only: motion must be none")
         labels = self.labels
         fault = fault_of_heads(self.heads, labels)
         if fault is None and len(set(labels)) != len(labels):

@@ -17,6 +17,7 @@ from streamer.models import tensorfile
 from streamer.models.nets import megvii
 
 logger = log.get(__name__)
+_COCO = 80  # classes of the released YOLOX files
 _LEAST = 0.5  # share of an encoder's tensors that a file must hold: below it, it is of another network
 
 
@@ -39,7 +40,11 @@ class LoadedWeights:
 
 
 def backbone_of(name: str) -> Any:
-    """The classification network of a name as torchvision has it, with random weights."""
+    """The network of a name, with random weights: torchvision's for classification, or YOLOX-Nano."""
+    if name == "yolox_nano":
+        from streamer.models.nets.yolox import Yolox, YoloxSettings
+
+        return Yolox(YoloxSettings(labels=_COCO))
     try:
         from torchvision.models import get_model
     except ImportError as error:
@@ -77,13 +82,18 @@ def load_weights(net: Any, weights: Literal["none", "default"] | Path) -> Loaded
 
 
 def read_tensors(file: Path) -> dict[str, Any]:
-    """The tensors of a .safetensors or .pth file, the latter read without running code from it.
+    """The tensors of a .safetensors, .pth (read without running code from it) or .onnx file (YOLOX-Nano for COCO).
 
     Raises:
         ModelError: no such file, or not of either kind.
     """
     if not file.is_file():
         raise ModelError(f"weights {file}: no such file")
+    if file.suffix == ".onnx":
+        from streamer.models.nets.yolox import YoloxSettings
+        from streamer.models.nets.yoloxfile import load_onnx
+
+        return dict(load_onnx(file, YoloxSettings(labels=_COCO)).state_dict())
     if file.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -105,6 +115,8 @@ _COUNTER = "num_batches_tracked"
 
 
 def _fetch(name: str) -> dict[str, Any]:
+    if name == "yolox_nano":
+        raise ModelError("weights default: torchvision has none of yolox_nano; give its ONNX file (docs/models.md)")
     from torchvision.models import get_model_weights
 
     best = get_model_weights(name).DEFAULT

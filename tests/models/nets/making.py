@@ -17,14 +17,17 @@ def settings(**changes):
     return NetSettings(**{"heads": (FIGHT,), "width": WIDTH, "height": HEIGHT, "hidden": 16, **changes})
 
 
-def made(seed=0, double=True, **changes):
-    """A net in evaluation mode that is not indifferent to its input; in float64, where equal is equal to 1e-9."""
+def made(seed=0, double=True, momentum=1.0, **changes):
+    """A net in evaluation mode that is not indifferent to its input; in float64, where equal is equal to 1e-9.
+
+    At a momentum of 1 this one look at the data is all that its normalization knows; at less it is a meeker net.
+    """
     torch.manual_seed(seed)
     net = build(settings(**changes))
     net = net.double() if double else net
     norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
-        norm.momentum = 1.0  # this one look at the data is all that it knows
+        norm.momentum = momentum
     with torch.no_grad():
         net.train()(clips(2, 6, seed).to(net.answers[0].weight.dtype))
         for answer in net.answers:
