@@ -44,13 +44,14 @@ class Cost:
 
 
 def costs(width: int, height: int, temporals: tuple[str, ...] = ("tsm", "gru")) -> list[Cost]:
-    """Each backbone's cost with default settings and `motion: difference`."""
+    """Each backbone's cost with default settings and, where it takes one, the difference as a fourth channel."""
     kinds = [(backbone, temporal) for backbone in get_args(Backbone) for temporal in temporals]
     with tempfile.TemporaryDirectory() as folder:
         cards, files = [], []
         for backbone, temporal in kinds:
             settings = {"backbone": backbone, "temporal": temporal, "width": width, "height": height}
-            net = build(NetSettings.model_validate({**settings, "heads": _HEADS, "motion": "difference"})).eval()
+            settings["motion"] = "none" if backbone == "yolox_nano" else "difference"  # it takes pictures only
+            net = build(NetSettings.model_validate({**settings, "heads": _HEADS})).eval()
             files.append(Path(folder) / f"{backbone}-{temporal}.onnx")
             cards.append(write_onnx(net, card_for(net), files[-1]))
         steppers = [OnnxStepper(file, card) for file, card in zip(files, cards, strict=True)]

@@ -46,7 +46,7 @@ def test_names_and_paths(imported, tmp_path):
 def test_an_unknown_name_tells_the_nearest(imported, tmp_path):
     with pytest.raises(ModelError, match="did you mean 'tiny'"):
         registry.resolve("tinny", tmp_path)
-    with pytest.raises(ModelError, match="known are motion, person-vehicle, tiny"):
+    with pytest.raises(ModelError, match=r"known are motion, .*person-vehicle, .*tiny"):
         registry.resolve("zzz/detector.onnx", tmp_path)
 
 

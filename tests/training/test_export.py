@@ -12,11 +12,15 @@ from streamer.cli import main
 from streamer.errors import InputError, ModelError
 from streamer.inference.runtimes.onnxgraph import OnnxGraph
 from streamer.models.card import load_card
+from streamer.models.nets.build import build
 from streamer.models.nets.saved import card_for, load, save
-from streamer.models.nets.settings import Backbone
+from streamer.models.nets.settings import Backbone, NetSettings
+from streamer.models.step import Head
 from streamer.models.transforms import fit, normalise
-from streamer.training import parity
+from streamer.training import parity, quantize
 from streamer.training.export import export
+from streamer.training.frames import decode
+from streamer.training.samples import read_samples
 from streamer.training.stepfile import write_onnx
 from streamer.training.steppers import OnnxStepper, OpenVinoStepper, TorchStepper, initial_state
 from tests.models.nets.making import FALL, FIGHT, clips, made
@@ -116,13 +120,19 @@ def test_eight_bits(file, tmp_path, capsys):
     save(net.eval(), card_for(net), file)
     out = tmp_path / "net.onnx"
     assert main(["export", str(file), "--int8", "--calibrate", str(folder), "--out", str(out), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    report = json.loads(capsys.readouterr().out)
     assert report["precision"] == "int8"
     assert report["after"]["size_bytes"] < 0.5 * report["before"]["size_bytes"]
     card = load_card(out, "behaviour")
     assert card.training["export"]["precision"] == "int8"
     kinds = [node.op_type for node in onnx.load(str(out)).graph.node]
     assert kinds.count("DequantizeLinear") > 20
+    nodes = onnx.load(str(out)).graph.node
+    restored = {output for node in nodes if node.op_type == "DequantizeLinear" for output in node.output}
+    first, *others = [node for node in nodes if node.op_type == "Conv"]
+    assert not restored & set(first.input)  # colors and small differences would share one scale
+    assert all(node.input[1] in restored for node in others)
+    assert np.isfinite(report["parity"]["state_error"])
     # it runs as any net does; how far it is off, its report says (random weights are the hardest to round)
     pictures = [np.stack([fit(one, card.input) for one in square("jumpy", seed, 6)]) for seed in (50, 51, 52)]
     frames = np.stack([normalise(film, card.input) for film in pictures])
@@ -132,6 +142,32 @@ def test_eight_bits(file, tmp_path, capsys):
         np.testing.assert_allclose(scores[:, :2].sum(axis=1), 1.0, atol=1e-5)
         assert ((scores >= 0) & (scores <= 1)).all()
     assert 0 < report["parity"]["max_error"] < 1
+
+
+@pytest.mark.parametrize("motion", ["none", "difference"])
+def test_eight_bits_keep_what_trained_weights_say(motion, shared_data, tmp_path, monkeypatch):
+    """On frames of real cameras, in both runtimes; a net of random weights would say nothing about it."""
+    pytest.importorskip("nncf", reason="needs nncf: pip install 'streamer[train]'")
+    monkeypatch.setattr(quantize, "FRAMES", 120)
+    monkeypatch.setattr(quantize, "_A_CLIP", 8)
+    torch.manual_seed(0)
+    head = Head(name="any", labels=tuple("abcdefgh"), activation="sigmoid")
+    settings = NetSettings(heads=(head,), motion=motion, last_conv=False)
+    net = build(settings, shared_data / "weights" / "shufflenetv2_x05_backbone.safetensors").eval()
+    card = write_onnx(net, card_for(net), tmp_path / "net.onnx")
+    samples = read_samples(shared_data / "fights")
+    films = [decode(sample, card.input, 5.0)[:8] for sample in samples[5::25]]
+    frames = np.stack([normalise(film, card.input) for film in films if len(film) == 8])
+    with torch.no_grad():
+        expected = net.activate(net(torch.from_numpy(frames))[0]).numpy()
+    quantize.quantize(tmp_path / "net.onnx", card, shared_data / "fights", tmp_path / "small.onnx")
+    for kind in (OnnxStepper, OpenVinoStepper):
+        stepper, state, rows = kind(tmp_path / "small.onnx", card), initial_state(card, len(frames)), []
+        for i in range(8):
+            scores, state = stepper.step(np.ascontiguousarray(frames[:, i]), state)
+            rows.append(scores)
+        for label, said in enumerate(np.stack(rows, 1).transpose(2, 0, 1)):
+            assert np.corrcoef(said.ravel(), expected[..., label].ravel())[0, 1] > 0.9
 
 
 def test_eight_bits_need_clips_that_can_be_read(file, tmp_path):
