@@ -181,7 +181,10 @@ class Vigil:
 
     def _overload(self, now: float) -> Iterator[Event]:
         window_s = self.settings.overload_seconds
-        self._work.append((now, *self._totals()))
+        served, dropped = self._totals()
+        if not served:
+            self._work.clear()  # models still load: what is dropped meanwhile says nothing of what the machine can do
+        self._work.append((now, served, dropped))
         while self._work[0][0] < now - window_s - 1.0:
             self._work.popleft()
         began, *before = self._work[0]

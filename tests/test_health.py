@@ -227,6 +227,13 @@ async def test_a_burst_of_drops_is_no_overload() -> None:
     assert await watchman.wait(30, served=5) == []
 
 
+async def test_what_is_dropped_while_models_load_is_no_overload() -> None:
+    watchman = Watchman()
+    watchman.hear("live")
+    assert await watchman.wait(30, dropped=5) == []
+    assert await watchman.wait(30, served=5) == []
+
+
 async def test_standing_still_after_overload_ends_it() -> None:
     watchman = Watchman()
     watchman.hear("live")
