@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.rules.cells import cell_sums
 from streamer.rules.distance import Box
 
 Floats = NDArray[np.float32]
@@ -214,15 +215,8 @@ class Ground:
 
 def _cells(pixels: NDArray[np.uint8]) -> Floats:
     """Means of square cells, float32 (h, w, 3)."""
-    step = max(1, round(pixels.shape[1] / _WIDTH))
-    height, width = pixels.shape[0] // step, pixels.shape[1] // step
-    down = np.zeros((height, width * step, 3), np.uint16)
-    for i in range(step):
-        down += pixels[i : height * step : step, : width * step]
-    sums = np.zeros((height, width, 3), np.uint16)
-    for i in range(step):
-        sums += down[:, i::step]
-    means: Floats = sums * np.float32(1 / (step * step))
+    sums, count = cell_sums(pixels, _WIDTH)
+    means: Floats = sums * np.float32(1 / count)
     return means
 
 

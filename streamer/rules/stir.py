@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.rules.cells import cell_sums
+
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Box = tuple[float, float, float, float]
@@ -135,15 +137,8 @@ def slices(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 def _cells(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Means of square cells, uint8 (h, w, 3)."""
-    step = max(1, round(pixels.shape[1] / _WIDTH))
-    height, width = pixels.shape[0] // step, pixels.shape[1] // step
-    down = np.zeros((height, width * step, 3), np.uint16)
-    for i in range(step):
-        down += pixels[i : height * step : step, : width * step]
-    sums = np.zeros((height, width, 3), np.uint16)
-    for i in range(step):
-        sums += down[:, i::step]
-    means: NDArray[np.uint8] = (sums // (step * step)).astype(np.uint8)
+    sums, count = cell_sums(pixels, _WIDTH)
+    means: NDArray[np.uint8] = (sums // count).astype(np.uint8)
     return means
 
 
