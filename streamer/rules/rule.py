@@ -32,6 +32,8 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
     kind: ClassVar[str]
     """The vocabulary word of its events."""
+    evidence_s: ClassVar[float] = 0.0
+    """How far before an event its `moments` may be, seconds: so much of what the camera sent is kept."""
 
     severity: Severity = Field("warning", description="info, warning or critical.")
     when: When | None = Field(
@@ -95,9 +97,6 @@ class Rule(BaseModel):
                 has = ", ".join(places) or "none"
                 raise InputError(f"{self.kind}: {what} {name!r} is not drawn on this camera; it has: {has}")
         return [places[name] for name in names]
-
-    evidence_s: ClassVar[float] = 0.0
-    """How far before an event its `moments` may be, seconds: so much of what the camera sent is kept."""
 
     def event(self, state: State, time: float, **fields: Any) -> Event:
         """An event of this rule, with its routing filled in."""

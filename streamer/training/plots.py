@@ -67,6 +67,8 @@ def curves(path: Path, lines: Sequence[dict[str, Any]]) -> None:
             axes.set(title=title, xlabel="step")
             if axes.get_legend_handles_labels()[0]:
                 axes.legend()
+        if not names:
+            middle.text(0.5, 0.5, "no clips were held back", ha="center", va="center", transform=middle.transAxes)
 
 
 def confusion(path: Path, names: Sequence[str], truth: NDArray[np.int64], said: NDArray[Any]) -> None:
