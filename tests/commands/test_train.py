@@ -120,4 +120,8 @@ def test_help_is_quick_because_it_imports_nothing(root: Path) -> None:
 
 def test_a_break_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamer.commands.train.load_recipe", lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    assert cli.main(["train", "toy.yaml"]) == cli.INTERRUPTED
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs deaf to it
+    try:
+        assert cli.main(["train", "toy.yaml"]) == cli.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
