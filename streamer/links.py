@@ -153,13 +153,12 @@ class Models:
         settings = self.settings.get(model, ModelSettings(file=model))
         if settings is None:
             return None  # faulty, and said so
+        own = model in self.settings
         try:
-            file = resolve(settings.file, self.base_dir)
+            file = resolve(settings.file, self.base_dir, () if own else self.settings)
             card = card_of(file, task)
         except InputError as error:
-            own = model in self.settings
-            also = "" if own or "did you mean" in str(error) else nearest(model, self.settings)
-            self.fault(("models", model, "file") if own else keys, f"{error}{also}")
+            self.fault(("models", model, "file") if own else keys, str(error))
             return None
         return ModelSpec(model, file, Overrides(settings.confidence, settings.iou), card.fps), card
 

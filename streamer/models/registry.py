@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -44,12 +45,13 @@ def storage() -> Path:
     return Path(data) / "streamer" / "models"
 
 
-def resolve(name: str, base_dir: Path) -> Path | Literal["motion"]:
+def resolve(name: str, base_dir: Path, also: Iterable[str] = ()) -> Path | Literal["motion"]:
     """The file that a site file means by a name or a path.
 
     Args:
         name: `motion`, a path (absolute, or relative to `base_dir`), or the name of a shipped or imported model.
         base_dir: the folder of the site file.
+        also: names that mean something where this one stands; only to be proposed.
 
     Raises:
         ModelError: nothing is there; names the nearest known model.
@@ -65,7 +67,7 @@ def resolve(name: str, base_dir: Path) -> Path | Literal["motion"]:
                 candidate = folder / f"{name}{suffix}"
                 if candidate.suffix in SUFFIXES and candidate.is_file():
                     return candidate
-    near = difflib.get_close_matches(name, [known.name for known in models()], n=1)
+    near = difflib.get_close_matches(name, [*also, *(known.name for known in models())], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(k.name for k in models())}"
     raise ModelError(f"model {name!r}: no such file ({path}) and no model of that name{hint}")
 

@@ -51,6 +51,7 @@ def system(folder, kind, state="begin"):
 def test_offline_with_its_cause_and_back(tmp_path, free_port, cameras):
     values = quiet(free_port, cameras, "east", "west", "south")
     values["ingest"]["frozen_seconds"] = 1.5
+    values["health"] |= {"offline_seconds": 4.0}  # a slow machine takes two to start its readers
     with Daemon(sites.write(tmp_path / "site.yaml", values), free_port) as daemon:
         sites.wait_live(daemon, "east", "west", "south")
         cameras.fault("east", "stall")

@@ -169,7 +169,7 @@ def test_labels_thresholds_and_names_that_do_not_fit(folder: Path) -> None:
     assert "pipelines.watch.fight.label: model 'light' has no label 'fight'; its labels are: dark, bright" in fault
     (fault,) = faults(site(folder, {"model": "light", "label": "dark"}))
     assert "fight.min_score: must be given: the card of model 'light' has no threshold of 'dark'" in fault
-    (fault,) = faults(site(folder, {"model": "lihgt", "label": "bright"}))
+    (fault,) = faults(site(folder, {"model": "ligt", "label": "bright"}))
     assert "pipelines.watch.fight.model" in fault
     assert "did you mean 'light'?" in fault
     load_site(site(folder, {"model": "light", "label": "dark", "min_score": 0.5}), "check")
